@@ -1,0 +1,1 @@
+"""actionbus: durable workflows on the Kafka you already run."""

@@ -1,0 +1,1 @@
+"""How bytes move: the only room that imports aiokafka. It decides nothing about workflows."""

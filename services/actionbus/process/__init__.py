@@ -1,0 +1,1 @@
+"""How a service process lives: settings, logs, metrics and probes, shutdown. Nothing about workflows."""
