@@ -1,1 +1,1 @@
-"""What crosses a process: records, identifiers, topics, limits and errors. Nothing here does I/O or decides anything."""
+"""What crosses a process: records, identifiers, topics, limits and errors. Nothing here does I/O or decides."""

@@ -1,0 +1,82 @@
+"""The one tree of errors. A class says what happened; its base says how to treat it; the message says what to do.
+
+ActionbusError
+├── Refused                    the caller's input is wrong: change it, nothing was done
+│   ├── IdentifierRefused      an id outside its grammar
+│   ├── DefinitionRefused      a workflow that cannot be run as written
+│   ├── PayloadRefused         a payload that breaks its schema or a limit
+│   └── SettingsRefused        a setting that is missing or makes no sense
+├── RecordUnreadable           bytes that are no record of ours: to dead letters, never to a crash
+├── Unavailable                something outside is not there: try again later
+├── Doubt                      the outcome of a write is unknown: drop memory, fence, read again
+├── Conflict                   the world holds something else under this name
+├── RunFailed                  a run ended without success; carries its status and reason
+└── InvariantBroken            the program is wrong: stop this shard, loudly
+"""
+
+
+class ActionbusError(Exception):
+    """Something went wrong in actionbus."""
+
+    retryable: bool = False
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message if message is not None else (type(self).__doc__ or type(self).__name__))
+
+
+class Refused(ActionbusError):
+    """The input was refused; nothing was done."""
+
+
+class IdentifierRefused(Refused, ValueError):
+    """An id does not follow its grammar."""
+
+    def __init__(self, what: str, text: str, grammar: str) -> None:
+        shown = text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - one terminal line
+        super().__init__(f"{what} {shown!r} is not valid: use {grammar}")
+
+
+class DefinitionRefused(Refused, ValueError):
+    """The workflow cannot be run as it is written."""
+
+
+class PayloadRefused(Refused, ValueError):
+    """The payload breaks its schema or a limit."""
+
+
+class SettingsRefused(Refused, ValueError):
+    """A setting is missing or makes no sense."""
+
+
+class RecordUnreadable(ActionbusError, ValueError):
+    """The bytes are no record of this kind."""
+
+
+class Unavailable(ActionbusError, ConnectionError):
+    """Something outside does not answer; try again later."""
+
+    retryable = True
+
+
+class Doubt(ActionbusError):
+    """The outcome of a write is unknown: nothing remembered may be trusted until it was read again."""
+
+    retryable = True
+
+
+class Conflict(ActionbusError):
+    """The world already holds something else under this name."""
+
+
+class RunFailed(ActionbusError):
+    """A run ended without success."""
+
+    def __init__(self, run: str, status: str, reason: str) -> None:
+        super().__init__(f"run {run} ended {status}: {reason}")
+        self.run_id = run
+        self.status = status
+        self.reason = reason
+
+
+class InvariantBroken(ActionbusError, AssertionError):
+    """The program reached a state that it promises never to reach."""

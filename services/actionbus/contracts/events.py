@@ -1,0 +1,84 @@
+"""What happened to a run: the record of the events topic, one for each transition."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from actionbus.contracts.model import Record
+from actionbus.contracts.run import Decision, RunStatus
+
+
+class EntryKind(StrEnum):
+    """One thing that happened within a transition."""
+
+    UNKNOWN = "unknown"
+    """A kind that a newer writer knows and this reader does not."""
+    REQUEST_ACCEPTED = "request_accepted"
+    """A request was carried out, or had been before."""
+    REQUEST_REJECTED = "request_rejected"
+    """A request was refused; the reason says why."""
+    RUN_STARTED = "run_started"
+    """The run began; data is its input."""
+    STEP_SCHEDULED = "step_scheduled"
+    """A command for an attempt of a step goes out; data is its input."""
+    STEP_SUCCEEDED = "step_succeeded"
+    """A step is done; data is its output."""
+    STEP_FAILED = "step_failed"
+    """An attempt of a step failed; data is the error."""
+    STEP_TIMED_OUT = "step_timed_out"
+    """An attempt of a step took too long."""
+    STEP_SKIPPED = "step_skipped"
+    """The run goes on without the step; data is the value it goes on with."""
+    STEP_CANCELLED = "step_cancelled"
+    """A step was given up before its next attempt went out."""
+    DECISION = "decision"
+    """The engine chose what follows a failure."""
+    COMPENSATION_SCHEDULED = "compensation_scheduled"
+    """A command to undo a step goes out."""
+    COMPENSATION_FAILED = "compensation_failed"
+    """An attempt to undo a step failed; data is the error."""
+    STEP_COMPENSATED = "step_compensated"
+    """A step is undone, or will never happen; data says which."""
+    RECORD_EMITTED = "record_emitted"
+    """A record was published to a topic of the user; data names it."""
+    CANCEL_REQUESTED = "cancel_requested"
+    """Somebody cancelled the run."""
+    RUN_TIMED_OUT = "run_timed_out"
+    """The run took too long."""
+    INCIDENT_OPENED = "incident_opened"
+    """The run waits for an operator."""
+    INCIDENT_CLOSED = "incident_closed"
+    """The run no longer waits for an operator."""
+    RUN_COMPENSATING = "run_compensating"
+    """The run heads for its ending and undoes what it did."""
+    RUN_ENDED = "run_ended"
+    """The run ended with the record's status; data is its output or its error."""
+
+
+class EventEntry(Record):
+    """One thing that happened within a transition."""
+
+    kind: EntryKind = Field(description="What happened.")
+    step: str | None = Field(default=None, description="The path of the step it is about.")
+    action: str | None = Field(default=None, description="The action it is about.")
+    attempt: int | None = Field(default=None, description="The attempt it is about.")
+    data: bytes | None = Field(default=None, description="JSON; its meaning belongs to the kind.")
+    decision: Decision | None = Field(default=None, description="The decision, when it is one.")
+    request_id: str | None = Field(default=None, description="The request it answers.")
+    reason: str | None = Field(default=None, description="Why, in words.")
+
+
+class WorkflowEvent(Record):
+    """One transition of a run. (run_id, incarnation, version) is unique. The key of the record is the run id.
+
+    A record with version 0 changed no run: it only carries the verdict on a request.
+    """
+
+    run_id: str = Field(description="The run.")
+    incarnation: str = Field(description="The run's incarnation; empty when there is no such run.")
+    workflow: str = Field(description="The workflow's name; empty when it is not known.")
+    definition_version: str = Field(description="The version of the definition; empty when it is not known.")
+    version: int = Field(description="The run's version after the transition; 0: no run was changed.")
+    status: RunStatus = Field(description="The run's status after the transition.")
+    at: int = Field(description="When, epoch milliseconds by the broker's clock.")
+    entries: tuple[EventEntry, ...] = Field(description="What happened, in order.")

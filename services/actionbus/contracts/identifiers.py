@@ -1,0 +1,108 @@
+"""The grammar of every identifier, and how ids derive from one another. No id here is random.
+
+Run id ``[A-Za-z0-9][A-Za-z0-9._:-]{0,199}``; step, action and workflow ids ``[a-z0-9-]{1,100}``.
+A step path joins step ids with ``.`` (a fallback stands under its step: ``send-mail.queue-letter``) and may carry
+item indexes ``[3]``. A step key is ``run:incarnation/path`` and is the idempotency key of all attempts of the step.
+A command id is ``step key/attempt``, for a compensation ``step key/undo/attempt``.
+"""
+
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+from actionbus.contracts.errors import IdentifierRefused
+
+RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
+NAME: Final = re.compile(r"[a-z0-9-]{1,100}")
+VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
+POSITION_KEY: Final = b"!position"
+UNDO: Final = "undo"
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def run_id(text: str) -> str:
+    """Return a valid run id unchanged; raise IdentifierRefused otherwise."""
+    if RUN_ID.fullmatch(text) is None:
+        raise IdentifierRefused("run id", text, "1 to 200 of A-Z a-z 0-9 . _ : -, the first a letter or digit")
+    return text
+
+
+def name(what: str, text: str) -> str:
+    """Return a valid step, action or workflow id unchanged; raise IdentifierRefused otherwise."""
+    if NAME.fullmatch(text) is None:
+        raise IdentifierRefused(what, text, "1 to 100 of a-z 0-9 -")
+    return text
+
+
+def version(text: str) -> str:
+    """Return a valid workflow version unchanged; raise IdentifierRefused otherwise."""
+    if VERSION.fullmatch(text) is None:
+        raise IdentifierRefused("workflow version", text, "1 to 50 of A-Z a-z 0-9 . _ -, the first a letter or digit")
+    return text
+
+
+def incarnation(offset: int) -> str:
+    """The incarnation of a run: the offset of its start request in base 36.
+
+    A run id that is used again after its retention so never meets old inbox rows or results.
+    """
+    if offset < 0:
+        raise IdentifierRefused("incarnation", str(offset), "an offset of zero or more")
+    digits = ""
+    while True:
+        offset, digit = divmod(offset, 36)
+        digits = _DIGITS[digit] + digits
+        if offset == 0:
+            return digits
+
+
+def definition_key(workflow: str, workflow_version: str) -> str:
+    """The key of a definition record: ``name@version``."""
+    return f"{workflow}@{workflow_version}"
+
+
+def step_key(run: str, run_incarnation: str, path: str) -> str:
+    """The idempotency key of a step, the same for all its attempts."""
+    return f"{run}:{run_incarnation}/{path}"
+
+
+def command_id(key: str, attempt: int, *, undo: bool = False) -> str:
+    """The id of one attempt of a step, or of its compensation."""
+    return f"{key}/{UNDO}/{attempt}" if undo else f"{key}/{attempt}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandId:
+    """The parts of a command id."""
+
+    run_id: str
+    incarnation: str
+    path: str
+    attempt: int
+    undo: bool
+
+    @property
+    def step_key(self) -> str:
+        """The idempotency key that all attempts share."""
+        return step_key(self.run_id, self.incarnation, self.path)
+
+
+def parse_command_id(text: str) -> CommandId:
+    """Take a command id apart; raise IdentifierRefused when it is not one."""
+    parts = text.split("/")
+    undo = len(parts) == 4 and parts[2] == UNDO  # noqa: PLR2004 - run, path, undo, attempt
+    if len(parts) not in (3, 4) or (len(parts) == 4 and not undo):  # noqa: PLR2004 - the two forms above
+        raise IdentifierRefused("command id", text, "run:incarnation/path/attempt or run:incarnation/path/undo/attempt")
+    run, colon, run_incarnation = parts[0].rpartition(":")
+    if not colon or not run_incarnation or not parts[1] or not parts[-1].isascii() or not parts[-1].isdigit():
+        raise IdentifierRefused("command id", text, "run:incarnation/path/attempt or run:incarnation/path/undo/attempt")
+    return CommandId(run_id=run, incarnation=run_incarnation, path=parts[1], attempt=int(parts[-1]), undo=undo)
+
+
+def nonce(key: bytes, text: str) -> str:
+    """The keyed hash of a command id: only who could read the command can answer it.
+
+    ``key`` is up to 64 bytes, known to all orchestrators of an installation and to nobody else. 128 bits, hexadecimal.
+    """
+    return blake2b(text.encode(), key=key, digest_size=16).hexdigest()

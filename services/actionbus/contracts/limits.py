@@ -1,0 +1,39 @@
+"""Every limit of the product, with its unit in its name. Settings may override them; nothing hard-codes another."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Limits(BaseModel):
+    """The limits in force in one process."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    payload_bytes: int = Field(
+        default=262_144, gt=0, description="Largest JSON payload carried inside a record: input, output."
+    )
+    state_bytes: int = Field(default=524_288, gt=0, description="Largest state record of one run.")
+    batch_bytes: int = Field(
+        default=1_048_576, gt=0, description="Largest record batch; one fold fits one batch of its partition."
+    )
+    record_bytes: int = Field(
+        default=1_000_000, gt=0, description="Largest single record, below the broker's message.max.bytes."
+    )
+    fold_inputs: int = Field(default=2_000, gt=0, description="Most inputs folded into one transaction.")
+    fetch_bytes: int = Field(default=4_194_304, gt=0, description="Most bytes fetched from one partition at a time.")
+    live_steps: int = Field(default=10_000, gt=0, description="Most live steps of one run.")
+    emits_per_result: int = Field(default=100, ge=0, description="Most records one result may emit.")
+    error_message_bytes: int = Field(default=4_096, gt=0, description="Longest error message kept of a failed attempt.")
+    decisions_kept: int = Field(
+        default=16, ge=0, description="Decisions kept in a run's state; all of them are in its events."
+    )
+    commit_metadata_bytes: int = Field(default=4_096, gt=0, description="The broker's offset.metadata.max.bytes.")
+    remembered_results: int = Field(
+        default=10_000, ge=0, description="Finished results a worker keeps to answer duplicates."
+    )
+    identical_doubts: int = Field(default=3, gt=0, description="Identical failures of one batch before it is bisected.")
+    graph_bytes: int = Field(default=524_288, gt=0, description="Largest canonical graph of one definition.")
+    graph_nodes: int = Field(default=10_000, gt=0, description="Most nodes of one definition.")
+    graph_depth: int = Field(default=32, gt=0, description="Deepest nesting of one definition.")
+
+
+DEFAULT_LIMITS = Limits()

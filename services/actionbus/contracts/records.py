@@ -1,0 +1,44 @@
+"""The record as Kafka carries it, in both directions. Nothing about what its bytes mean lives here."""
+
+from dataclasses import dataclass
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutRecord:
+    """A record that waits to be written: key and value in bytes, headers in order, time in epoch milliseconds.
+
+    ``timestamp_ms`` None lets the broker's or the client's clock decide.
+    """
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    timestamp_ms: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of key, value and headers, without Kafka's few bytes of framing."""
+        size = len(self.key or b"") + len(self.value or b"")
+        return size + sum(len(name) + len(value) for name, value in self.headers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InRecord:
+    """A record that was read, with its place in the log."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+    def header(self, name: str) -> bytes | None:
+        """The value of the first header of that name, or None."""
+        for candidate, value in self.headers:
+            if candidate == name:
+                return value
+        return None

@@ -1,0 +1,186 @@
+"""The state of one run: the record of the compacted state topic. Everything the engine needs to go on stands here."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from actionbus.contracts.model import Record
+from actionbus.contracts.results import ActionError
+
+
+class RunStatus(StrEnum):
+    """Where a run stands."""
+
+    UNKNOWN = "UNKNOWN"
+    """A status that a newer writer knows and this reader does not."""
+    RUNNING = "RUNNING"
+    """Steps are scheduled or waiting for their time."""
+    PAUSED = "PAUSED"
+    """Nothing new is scheduled until an operator resumes it."""
+    COMPENSATING = "COMPENSATING"
+    """The run heads for its ending and undoes what it did."""
+    COMPLETED = "COMPLETED"
+    """Every step succeeded, or its failure had a decision that let the run go on."""
+    FAILED = "FAILED"
+    """A step failed for good; what could be undone was undone."""
+    CANCELLED = "CANCELLED"
+    """Somebody cancelled it; what could be undone was undone."""
+    TERMINATED = "TERMINATED"
+    """Somebody stopped it at once; nothing was undone."""
+    TIMED_OUT = "TIMED_OUT"
+    """It took longer than its definition allows; what could be undone was undone."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will happen to the run any more."""
+        return self in ENDED
+
+
+ENDED = frozenset(
+    {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TERMINATED, RunStatus.TIMED_OUT},
+)
+
+
+class StepStatus(StrEnum):
+    """Where a step stands."""
+
+    UNKNOWN = "UNKNOWN"
+    """Nobody knows whether its effect happened."""
+    PENDING = "PENDING"
+    """Its turn has not come."""
+    SCHEDULED = "SCHEDULED"
+    """A command for its current attempt is out."""
+    BACKING_OFF = "BACKING_OFF"
+    """Its last attempt failed; the next waits for its time."""
+    SUCCEEDED = "SUCCEEDED"
+    """It is done and its output is known."""
+    FAILED = "FAILED"
+    """Its attempts are used up and a decision was made."""
+    SKIPPED = "SKIPPED"
+    """The run went on without it."""
+    COMPENSATING = "COMPENSATING"
+    """A command to undo it is out, or waits for its next attempt."""
+    COMPENSATED = "COMPENSATED"
+    """It is undone, or it is certain that it never happened and never will."""
+    CANCELLED = "CANCELLED"
+    """It was given up before it was dispatched."""
+
+
+class TimerKind(StrEnum):
+    """What happens when a timer is due."""
+
+    UNKNOWN = "unknown"
+    """A kind that a newer writer knows and this reader does not."""
+    RETRY = "retry"
+    """The next attempt of a step, or of its compensation, is due."""
+    START_TO_CLOSE = "start_to_close"
+    """The current attempt of a step took too long."""
+    SCHEDULE_TO_CLOSE = "schedule_to_close"
+    """All attempts of a step together took too long."""
+    RUN_TIMEOUT = "run_timeout"
+    """The run took too long."""
+    RETENTION = "retention"
+    """The ended run may be forgotten and its id used again."""
+
+
+class Timer(Record):
+    """Something that happens at a time. Firing is an input with the identity (run, timer id)."""
+
+    id: int = Field(description="Unique within the run.")
+    kind: TimerKind = Field(description="What happens.")
+    step: str | None = Field(default=None, description="The path of the step it is about; null: the run.")
+    due_at: int = Field(description="When, epoch milliseconds by the broker's clock.")
+
+
+class ScopeState(Record):
+    """A node of the graph that holds others and is under way, such as a sequence."""
+
+    path: str = Field(description="The path of the node; empty: the root.")
+    cursor: int = Field(default=0, description="How far it came; its meaning belongs to the kind of node.")
+    data: bytes | None = Field(default=None, description="JSON: what else the kind of node remembers.")
+
+
+class StepState(Record):
+    """A step that is under way, or whose output can still be read."""
+
+    path: str = Field(description="The step's path inside the run.")
+    status: StepStatus = Field(description="Where it stands.")
+    action: str = Field(default="", description="The action that its current command is for.")
+    attempt: int = Field(
+        0, description="The current attempt, 1 for the first; while it is undone, of the compensation."
+    )
+    dispatch_seq: int = Field(default=0, description="txn_seq of the transaction that scheduled the current attempt.")
+    scheduled_at: int = Field(default=0, description="When the current attempt was scheduled, epoch ms; 0: never.")
+    first_scheduled_at: int = Field(
+        0, description="When the first attempt was scheduled, epoch milliseconds; 0: never."
+    )
+    input: bytes | None = Field(default=None, description="JSON: the input of the current command.")
+    output: bytes | None = Field(default=None, description="JSON: the output, once it succeeded.")
+    error: ActionError | None = Field(default=None, description="Why the last attempt failed.")
+    resolution: bytes | None = Field(default=None, description="JSON: what follows once a failed step is undone.")
+
+
+class Compensation(Record):
+    """What undoes a step, registered in the transition that first dispatches the step."""
+
+    step: str = Field(description="The path of the step.")
+    action: str = Field(description="The action that undoes it.")
+    input: bytes = Field(
+        description="JSON template: the undo's input, with references to what the step made left open."
+    )
+    output: bytes | None = Field(
+        default=None, description="JSON: the step's output, if it was seen and the undo reads it."
+    )
+
+
+class Decision(Record):
+    """What the engine chose on a failure, and why."""
+
+    step: str = Field(default="", description="The path of the step; empty: the run.")
+    attempt: int = Field(default=0, description="The attempt that failed; 0: none in particular.")
+    decision: str = Field(description="retry, fallback, continue_with, compensate, fail, cancel, time_out.")
+    rule: str = Field(default="", description="The rule that matched, in words; empty: the default.")
+    reason: str = Field(default="", description="Why, in words.")
+    at: int = Field(description="When, epoch milliseconds by the broker's clock.")
+
+
+class Incident(Record):
+    """Why a run waits for an operator."""
+
+    reason: str = Field(description="Why, in words.")
+    step: str | None = Field(default=None, description="The path of the step that is stuck.")
+    since: int = Field(description="Since when, epoch milliseconds by the broker's clock.")
+
+
+class WorkflowRun(Record):
+    """Everything about one run. The key of the record is the run id; a tombstone forgets the run."""
+
+    run_id: str = Field(description="The run.")
+    incarnation: str = Field(description="The offset of the start request in base 36.")
+    workflow: str = Field(description="The workflow's name.")
+    definition_version: str = Field(description="The version of the definition it is pinned to.")
+    definition_hash: str = Field(description="The content hash of that definition.")
+    status: RunStatus = Field(description="Where it stands.")
+    ending: RunStatus | None = Field(default=None, description="While it compensates: the status it is heading for.")
+    version: int = Field(description="Counts transitions from 1; with run_id and incarnation it names an event.")
+    txn_seq: int = Field(description="The sequence number of the shard's transaction that wrote this state.")
+    start_request_id: str = Field(description="The request that started it: the same request again is answered alike.")
+    input: bytes | None = Field(default=None, description="JSON: the input; dropped when nothing can read it any more.")
+    output: bytes | None = Field(default=None, description="JSON: the result of a completed run.")
+    error: ActionError | None = Field(default=None, description="Why it ended without success, or is about to.")
+    scopes: tuple[ScopeState, ...] = Field(default=(), description="Nodes under way that hold others, outermost first.")
+    steps: tuple[StepState, ...] = Field(
+        default=(), description="Steps under way, and finished ones that can still be read."
+    )
+    timers: tuple[Timer, ...] = Field(default=(), description="What is to happen at a time.")
+    compensations: tuple[Compensation, ...] = Field(
+        default=(), description="What undoes the run, oldest first; undone last first."
+    )
+    decisions: tuple[Decision, ...] = Field(
+        default=(), description="The latest decisions; all of them are in the events."
+    )
+    incident: Incident | None = Field(default=None, description="Why it waits for an operator.")
+    next_timer: int = Field(default=1, description="The id of the next timer.")
+    trace: str | None = Field(default=None, description="The W3C traceparent of the start request.")
+    created_at: int = Field(description="When it was started, epoch milliseconds by the broker's clock.")
+    updated_at: int = Field(description="When it last changed, epoch milliseconds by the broker's clock.")

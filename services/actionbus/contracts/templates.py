@@ -1,0 +1,102 @@
+"""Value templates: JSON with references, the only expressions a definition carries in this version.
+
+A template is any JSON value. An object with the single key ``$ref`` is replaced by the value at that path: a list whose
+first part names the root (``input``, ``steps``, ``made``, ``error``) and whose other parts are keys or list indexes.
+An object with the single key ``$literal`` is replaced by its value as it stands, so any JSON can be said.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.payloads import Json
+
+REF: Final = "$ref"
+LITERAL: Final = "$literal"
+INPUT: Final = "input"  # the run's input
+STEPS: Final = "steps"  # the outputs of finished steps, by step id
+MADE: Final = "made"  # inside an undo: the output of the step that is undone
+ERROR: Final = "error"  # inside a fallback: the error that led to it
+ROOTS: Final = (INPUT, STEPS, MADE, ERROR)
+
+Path = tuple[str | int, ...]
+
+
+def references(template: Json) -> Iterator[Path]:
+    """Every reference path in a template, in reading order."""
+    if isinstance(template, dict):
+        path = reference_path(template)
+        if path is not None:
+            yield path
+        elif LITERAL not in template or len(template) != 1:
+            for value in template.values():
+                yield from references(value)
+    elif isinstance(template, list):
+        for value in template:
+            yield from references(value)
+
+
+def reference_path(template: Json) -> Path | None:
+    """The path when the template is exactly one reference, else None."""
+    if isinstance(template, dict) and len(template) == 1 and REF in template:
+        return tuple(template[REF])
+    return None
+
+
+def fill(template: Json, roots: Mapping[str, Json]) -> Json:
+    """The value of a template: every reference replaced.
+
+    Raises PayloadRefused when a path does not exist in the value of its root, or when a root is not given. A root whose
+    value is None gives None for every path below it: that is how an undo meets a step whose output nobody ever saw.
+    """
+    if isinstance(template, dict):
+        path = reference_path(template)
+        if path is not None:
+            return _follow(path, roots)
+        if len(template) == 1 and LITERAL in template:
+            return template[LITERAL]
+        return {key: fill(value, roots) for key, value in template.items()}
+    if isinstance(template, list):
+        return [fill(value, roots) for value in template]
+    return template
+
+
+def bind(template: Json, roots: Mapping[str, Json]) -> Json:
+    """A template with the given roots filled in and the references to other roots left for later.
+
+    What is filled in becomes a ``$literal``, so data that looks like a reference is never followed.
+    """
+    if isinstance(template, dict):
+        path = reference_path(template)
+        if path is not None:
+            return {LITERAL: _follow(path, roots)} if path[0] in roots else template
+        if len(template) == 1 and LITERAL in template:
+            return template
+        return {key: bind(value, roots) for key, value in template.items()}
+    if isinstance(template, list):
+        return [bind(value, roots) for value in template]
+    return template
+
+
+def _follow(path: Path, roots: Mapping[str, Json]) -> Json:
+    root = path[0]
+    if root not in roots:
+        raise PayloadRefused(f"nothing is known here by the name {root}: use {' or '.join(roots)}")
+    value = roots[str(root)]
+    if value is None:
+        return None
+    for depth, part in enumerate(path[1:], start=1):
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            where = ".".join(str(each) for each in path[: depth + 1])
+            raise PayloadRefused(f"the reference {where} finds nothing: {_known(value)}") from None
+    return value
+
+
+def _known(value: Json) -> str:
+    if isinstance(value, dict):
+        return f"the object has {', '.join(sorted(value)) or 'no keys'}"
+    if isinstance(value, list):
+        return f"the list has {len(value)} items"
+    return f"there is a {type(value).__name__} on the way"

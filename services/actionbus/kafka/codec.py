@@ -1,0 +1,157 @@
+"""Records of our schemas as bytes and back. Framing is Avro's single-object encoding, or Confluent's by setting.
+
+Readers accept whatever framing they meet: the first byte tells them apart (C3 single-object, 00 Confluent, { JSON).
+JSON is for clients without Avro: the fields of the schema by name, JSON payloads inline instead of as bytes.
+"""
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any, Final, Protocol, TypeVar
+
+import fastavro
+from pydantic import ValidationError
+
+from actionbus.contracts import payloads, schemas
+from actionbus.contracts.errors import PayloadRefused, RecordUnreadable
+from actionbus.contracts.model import Record
+from actionbus.contracts.results import ActionResult
+
+SINGLE_OBJECT: Final = b"\xc3\x01"
+_SINGLE_OBJECT_BYTES: Final = 10  # marker and fingerprint
+CONFLUENT: Final = b"\x00"
+JSON_OBJECT: Final = b"{"
+
+R = TypeVar("R", bound=Record)
+
+
+class Framing(Protocol):
+    """What stands before the Avro body, so that a reader finds the writer's schema."""
+
+    def prefix(self, model: type[Record]) -> bytes:
+        """The bytes before the body of a record of this model."""
+        ...
+
+    def writer_schema(self, data: bytes) -> tuple[Any, int]:
+        """The writer's schema and where the body begins; raises RecordUnreadable when it is not known."""
+        ...
+
+
+class SingleObject:
+    """``C3 01``, the fingerprint of the writer's schema, the body. Source: Avro specification 1.12."""
+
+    def __init__(self) -> None:
+        self._prefixes = {model: SINGLE_OBJECT + schemas.rabin(model) for model in schemas.MODELS}
+        self._schemas = {prefix: schemas.parsed(model) for model, prefix in self._prefixes.items()}
+
+    def prefix(self, model: type[Record]) -> bytes:
+        """Marker and fingerprint."""
+        return self._prefixes[model]
+
+    def writer_schema(self, data: bytes) -> tuple[Any, int]:
+        """The schema of the fingerprint."""
+        found = self._schemas.get(data[:_SINGLE_OBJECT_BYTES])
+        if found is None:
+            raise RecordUnreadable(
+                f"no schema has the fingerprint {data[2:_SINGLE_OBJECT_BYTES].hex()}: "
+                "it was written by another version of actionbus or is no record of it",
+            )
+        return found, _SINGLE_OBJECT_BYTES
+
+
+class Codec:
+    """Writes with one framing, reads all of them."""
+
+    def __init__(self, framing: Framing | None = None) -> None:
+        self._single = SingleObject()
+        self._framing = framing or self._single
+
+    def encode(self, record: Record) -> bytes:
+        """The bytes of a record, framed."""
+        model = type(record)
+        buffer = BytesIO()
+        buffer.write(self._framing.prefix(model))
+        fastavro.schemaless_writer(buffer, schemas.parsed(model), record.plain())
+        return buffer.getvalue()
+
+    def decode(self, model: type[R], data: bytes | None) -> R:
+        """The record in the bytes; raises RecordUnreadable with the reason, whatever the bytes are."""
+        if not data:
+            raise RecordUnreadable(f"the record is empty, a {model.__name__} was expected")
+        if data[:1] == JSON_OBJECT:
+            return from_json(model, data)
+        writer, start = self._writer_schema(data)
+        try:
+            return model.model_validate(
+                fastavro.schemaless_reader(BytesIO(data[start:]), writer, schemas.parsed(model))
+            )
+        except ValidationError as error:
+            raise RecordUnreadable(f"no {model.__name__}: {_places(error)}") from error
+        except Exception as error:  # fastavro raises anything on bytes that are not Avro
+            raise RecordUnreadable(f"no {model.__name__}: {type(error).__name__}: {error}") from error
+
+    def _writer_schema(self, data: bytes) -> tuple[Any, int]:
+        if data[:2] == SINGLE_OBJECT:
+            return self._single.writer_schema(data)
+        if data[:1] == CONFLUENT and self._framing is not self._single:
+            return self._framing.writer_schema(data)
+        raise RecordUnreadable(f"the record begins with {data[:2].hex()}: neither Avro of ours nor JSON")
+
+
+_JSON_PAYLOADS: Final = {"payload", "input", "original_output", "output", "details"}
+
+
+def to_json(record: Record) -> bytes:
+    """A record as JSON for a client without Avro: payloads stand inline."""
+    return payloads.encode(_opened(record.plain()))
+
+
+def from_json(model: type[R], data: bytes) -> R:
+    """A record that a client without Avro wrote."""
+    try:
+        fields = payloads.decode(data)
+        if model is ActionResult:
+            for emit in fields.get("emits") or ():
+                _close_emit(emit)
+        return model.from_plain(_closed(fields))
+    except ValidationError as error:
+        raise RecordUnreadable(f"no {model.__name__}: {_places(error)}") from error
+    except (PayloadRefused, AttributeError, TypeError, KeyError) as error:
+        raise RecordUnreadable(f"no {model.__name__}: {error}") from error
+
+
+def _opened(fields: Mapping[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name in _JSON_PAYLOADS and isinstance(value, bytes):
+            shown[name] = payloads.decode(value)
+        elif isinstance(value, bytes):
+            shown[name] = value.decode("utf-8", "replace")
+        elif isinstance(value, dict):
+            shown[name] = _opened(value)
+        elif isinstance(value, list):
+            shown[name] = [_opened(item) if isinstance(item, dict) else item for item in value]
+        else:
+            shown[name] = value
+    return shown
+
+
+def _closed(fields: dict[str, Any]) -> dict[str, Any]:
+    closed: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name in _JSON_PAYLOADS and value is not None:
+            closed[name] = payloads.encode(value)
+        elif name == "error" and isinstance(value, dict):
+            closed[name] = _closed(value)
+        else:
+            closed[name] = value
+    return closed
+
+
+def _close_emit(emit: dict[str, Any]) -> None:
+    # A key is text; a value is any JSON, and null a tombstone.
+    if emit.get("value") is not None:
+        emit["value"] = payloads.encode(emit["value"])
+
+
+def _places(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
