@@ -1,0 +1,70 @@
+"""The one place where clients of aiokafka are made, with every setting said. What they are used for is elsewhere."""
+
+from typing import Final, Literal
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+
+from actionbus.kafka.connection import Connection
+
+REQUEST_TIMEOUT_MS: Final = 15_000  # silence for this long closes the connection
+METADATA_MAX_AGE_MS: Final = 60_000
+RETRY_BACKOFF_MS: Final = 50
+CONNECTIONS_MAX_IDLE_MS: Final = 540_000  # below the broker's 600,000
+FETCH_MAX_WAIT_MS: Final = 500
+FETCH_MAX_BYTES: Final = 52_428_800
+SESSION_TIMEOUT_MS: Final = 8_000  # how long a dead member keeps its partitions
+HEARTBEAT_INTERVAL_MS: Final = 1_000
+REBALANCE_TIMEOUT_MS: Final = 30_000
+MAX_POLL_INTERVAL_MS: Final = 300_000
+
+# The library's type says str only, but takes classes; sticky and roundrobin would part the shards of one process.
+ASSIGNORS: Final[tuple[type[AbstractPartitionAssignor], ...]] = (RangePartitionAssignor,)
+
+
+def network(connection: Connection) -> AIOKafkaClient:
+    """Connections and metadata, without producer or consumer."""
+    return AIOKafkaClient(
+        **connection.arguments(),
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        metadata_max_age_ms=METADATA_MAX_AGE_MS,
+        retry_backoff_ms=RETRY_BACKOFF_MS,
+        connections_max_idle_ms=CONNECTIONS_MAX_IDLE_MS,
+    )
+
+
+def group_consumer(
+    connection: Connection,
+    group: str,
+    *,
+    isolation: Literal["read_uncommitted", "read_committed"],
+    fetch_bytes: int,
+    instance_id: str | None = None,
+    session_timeout_ms: int = SESSION_TIMEOUT_MS,
+) -> AIOKafkaConsumer:
+    """A member of a consumer group that commits nothing by itself and refuses to guess an offset."""
+    return AIOKafkaConsumer(
+        **connection.arguments(),
+        group_id=group,
+        group_instance_id=instance_id,
+        partition_assignment_strategy=ASSIGNORS,
+        isolation_level=isolation,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        check_crcs=True,
+        fetch_min_bytes=1,
+        fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
+        fetch_max_bytes=FETCH_MAX_BYTES,
+        max_partition_fetch_bytes=fetch_bytes,
+        session_timeout_ms=session_timeout_ms,
+        heartbeat_interval_ms=HEARTBEAT_INTERVAL_MS,
+        rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
+        max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+        exclude_internal_topics=True,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        metadata_max_age_ms=METADATA_MAX_AGE_MS,
+        retry_backoff_ms=RETRY_BACKOFF_MS,
+        connections_max_idle_ms=CONNECTIONS_MAX_IDLE_MS,
+    )

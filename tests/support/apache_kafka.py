@@ -1,0 +1,196 @@
+"""Apache Kafka started from its jars: one KRaft node, or three, on free loopback ports, each a child process.
+
+Stopping, killing and restarting a node is part of what tests do; proxies between client and node are in `proxy`.
+"""
+
+import base64
+import os
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from support import kafka_jars
+
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
+
+
+@dataclass
+class Node:
+    """One broker that is its cluster's controller as well."""
+
+    number: int
+    port: int
+    controller_port: int
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Host and port for clients."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """What the broker said, over all its starts."""
+        return self.folder / "broker.log"
+
+
+@dataclass
+class ApacheKafka:
+    """A cluster of one or three nodes."""
+
+    folder: Path
+    size: int = 1
+    settings: dict[str, str] = field(default_factory=dict)
+    heap_mb: int = 384
+    cluster_id: str = field(default_factory=lambda: base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+    nodes: list[Node] = field(default_factory=list)
+
+    @property
+    def bootstrap(self) -> str:
+        """The addresses of all nodes, as clients take them."""
+        return ",".join(node.address for node in self.nodes)
+
+    def start(self) -> None:
+        """Format and start every node, and return when each of them takes connections."""
+        ports = free_ports(2 * self.size)
+        for number in range(1, self.size + 1):
+            folder = self.folder / f"node-{number}"
+            folder.mkdir(parents=True)
+            self.nodes.append(Node(number, ports.pop(), ports.pop(), folder))
+        for node in self.nodes:
+            (node.folder / "server.properties").write_text(self._properties(node))
+            self._java(
+                node,
+                "kafka.tools.StorageTool",
+                "format",
+                "-t",
+                self.cluster_id,
+                "-c",
+                str(node.folder / "server.properties"),
+            ).wait(START_SECONDS)
+        for node in self.nodes:
+            self.start_node(node, wait=False)
+        for node in self.nodes:
+            self.wait_for(node)
+
+    def start_node(self, node: Node, *, wait: bool = True) -> None:
+        """Start a node, also one that was stopped or killed."""
+        node.process = self._java(node, "kafka.Kafka", str(node.folder / "server.properties"))
+        if wait:
+            self.wait_for(node)
+
+    def kill_node(self, node: Node) -> None:
+        """End a node as kill -9 does."""
+        assert node.process is not None
+        node.process.kill()
+        node.process.wait()
+
+    def stop_node(self, node: Node) -> None:
+        """Ask a node to end, and kill it when it does not."""
+        assert node.process is not None
+        node.process.terminate()
+        try:
+            node.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            node.process.kill()
+            node.process.wait()
+
+    def stop(self) -> None:
+        """End all nodes; what they stored goes with their folder."""
+        for node in self.nodes:
+            if node.process is not None and node.process.poll() is None:
+                node.process.kill()
+        for node in self.nodes:
+            if node.process is not None:
+                node.process.wait()
+
+    def wait_for(self, node: Node) -> None:
+        """Return when the node takes connections; raise with the end of its log when it ended or took too long."""
+        assert node.process is not None
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", node.port), timeout=1):
+                    return
+            except OSError:
+                ended = node.process.poll() is not None
+                if ended or time.monotonic() > deadline:
+                    raise RuntimeError(f"the broker did not start:\n{node.log.read_text()[-4000:]}") from None
+                time.sleep(0.1)
+
+    def _java(self, node: Node, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [kafka_jars.java(), f"-Xmx{self.heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4"]
+        command += ["-cp", str(kafka_jars.jars() / "*"), *arguments]
+        # The child must not outlive the test run, not even one that was killed.
+        with node.log.open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_me)  # noqa: PLW1509 - no threads touch the child between fork and exec
+
+    def _properties(self, node: Node) -> str:
+        copies = str(self.size)
+        quorum = str(2 if self.size > 1 else 1)
+        values = {
+            "process.roles": "broker,controller",
+            "node.id": str(node.number),
+            "controller.quorum.voters": ",".join(f"{n.number}@127.0.0.1:{n.controller_port}" for n in self.nodes),
+            "listeners": f"PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{node.port}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "log.dirs": str(node.folder / "data"),
+            "auto.create.topics.enable": "false",
+            "default.replication.factor": copies,
+            "min.insync.replicas": quorum,
+            "offsets.topic.replication.factor": copies,
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": copies,
+            "transaction.state.log.min.isr": quorum,
+            "transaction.state.log.num.partitions": "4",
+            "share.coordinator.state.topic.replication.factor": copies,
+            "share.coordinator.state.topic.min.isr": quorum,
+            "group.initial.rebalance.delay.ms": "0",
+            "group.min.session.timeout.ms": "1000",
+            "num.network.threads": "2",
+            "num.io.threads": "4",
+            "log.cleaner.dedupe.buffer.size": "4194304",
+        }
+        return "".join(f"{name}={value}\n" for name, value in (values | self.settings).items())
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def die_with_me() -> None:
+    """Ask Linux to kill this child when its parent dies; elsewhere do nothing."""
+    import ctypes
+    import signal
+
+    if os.uname().sysname == "Linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
+
+
+@contextmanager
+def running(folder: Path, *, size: int = 1, settings: dict[str, str] | None = None) -> Iterator[ApacheKafka]:
+    """A cluster for the length of a with block."""
+    cluster = ApacheKafka(folder, size, settings or {})
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
