@@ -5,10 +5,15 @@ ActionbusError
 │   ├── IdentifierRefused      an id outside its grammar
 │   ├── DefinitionRefused      a workflow that cannot be run as written
 │   ├── PayloadRefused         a payload that breaks its schema or a limit
-│   └── SettingsRefused        a setting that is missing or makes no sense
+│   ├── SettingsRefused        a setting that is missing or makes no sense
+│   ├── AccessRefused          the broker knows us not, or does not let us
+│   ├── TopicMissing           a topic or partition that does not exist
+│   └── BatchTooLarge          records that do not fit one record batch
 ├── RecordUnreadable           bytes that are no record of ours: to dead letters, never to a crash
 ├── Unavailable                something outside is not there: try again later
 ├── Doubt                      the outcome of a write is unknown: drop memory, fence, read again
+│   └── Fenced                 another owner has taken over: the same, and only if the shard is still ours
+├── PositionLost               a stored position that the log no longer holds: an operator decides
 ├── Conflict                   the world holds something else under this name
 ├── RunFailed                  a run ended without success; carries its status and reason
 └── InvariantBroken            the program is wrong: stop this shard, loudly
@@ -48,6 +53,18 @@ class SettingsRefused(Refused, ValueError):
     """A setting is missing or makes no sense."""
 
 
+class AccessRefused(Refused, PermissionError):
+    """The broker does not accept these credentials, or does not allow this to their owner."""
+
+
+class TopicMissing(Refused, LookupError):
+    """A topic or partition does not exist."""
+
+
+class BatchTooLarge(Refused, ValueError):
+    """The records do not fit one record batch."""
+
+
 class RecordUnreadable(ActionbusError, ValueError):
     """The bytes are no record of this kind."""
 
@@ -62,6 +79,14 @@ class Doubt(ActionbusError):
     """The outcome of a write is unknown: nothing remembered may be trusted until it was read again."""
 
     retryable = True
+
+
+class Fenced(Doubt):
+    """Another owner has taken over what this one wrote to."""
+
+
+class PositionLost(ActionbusError, LookupError):
+    """The log no longer holds the stored position: records between were removed before they were read."""
 
 
 class Conflict(ActionbusError):
