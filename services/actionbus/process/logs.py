@@ -1,0 +1,117 @@
+"""How a process speaks: one JSON object a line (or coloured text on a terminal), on standard error.
+
+The standard library's logging goes the same way. What is said, and when, is decided where it happens.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Final
+
+import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from actionbus.process.settings import LogFormat, LogSettings
+
+REPEAT_SECONDS: Final = 10.0  # a broker that is down is one line in this time, not one for each reconnection
+REMEMBERED_MESSAGES: Final = 500
+
+
+def configure(settings: LogSettings, service: str) -> None:
+    """Send everything that structlog and logging say to standard error in the chosen form. Call it once, first."""
+    processors = (_stamp(service), *_SHARED)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *processors,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    console = settings.format is LogFormat.CONSOLE or (settings.format is LogFormat.AUTO and sys.stderr.isatty())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(QuietRepeats())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=processors,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(console=console)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.level.upper())
+    logging.captureWarnings(capture=True)
+    # aiokafka tells of every heartbeat and reconnection at INFO; what matters of it the services say themselves.
+    logging.getLogger("aiokafka").setLevel(logging.DEBUG if root.level <= logging.DEBUG else logging.WARNING)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+@contextmanager
+def bound(
+    *, run_id: str | None = None, step: str | None = None, attempt: int | None = None, trace_id: str | None = None
+) -> Generator[None]:
+    """Say in every line logged inside, by this task, which attempt of which step of which run it is about."""
+    known = {"run_id": run_id, "step": step, "attempt": attempt, "trace_id": trace_id}
+    with structlog.contextvars.bound_contextvars(**{name: value for name, value in known.items() if value is not None}):
+        yield
+
+
+class QuietRepeats(logging.Filter):
+    """Lets the same message of the same logger pass once in a while; the next that passes says how many did not.
+
+    Only warnings and worse of foreign libraries are counted: what this product says is never dropped.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written."""
+        if record.name.partition(".")[0] == "actionbus" or record.levelno < logging.WARNING:
+            return True
+        key = (record.name, str(record.msg))
+        now = self._clock()
+        last, dropped = self._seen.get(key, (None, 0))
+        if last is not None and now - last < REPEAT_SECONDS:
+            self._seen[key] = (last, dropped + 1)
+            return False
+        if len(self._seen) >= REMEMBERED_MESSAGES:
+            self._seen.clear()
+        self._seen[key] = (now, 0)
+        if dropped:
+            record.msg = f"{record.getMessage()} (and {dropped} times more since it was last written)"
+            record.args = None
+        return True
+
+
+_SHARED: Final[tuple[Processor, ...]] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+)
+
+
+def _stamp(service: str) -> Processor:
+    def stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event.setdefault("service", service)
+        return event
+
+    return stamp
+
+
+def _rendering(*, console: bool) -> list[Processor]:
+    if console:
+        return [structlog.dev.ConsoleRenderer()]
+    # Local variables stay out of tracebacks: they may hold payloads and credentials.
+    frames = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+    return [frames, structlog.processors.EventRenamer("message"), structlog.processors.JSONRenderer(default=str)]

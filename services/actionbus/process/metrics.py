@@ -1,0 +1,159 @@
+"""Every metric of actionbus, each with its name, labels and meaning. Services use them directly.
+
+Units are base units and stand in the name. A label never carries a run id, a key or a payload, so the number of series
+is bounded by workflows, actions and partitions. Serving them is the business of probes.py.
+"""
+
+import platform
+from importlib.metadata import version
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client.metrics import MetricWrapperBase
+
+REGISTRY: Final = CollectorRegistry(auto_describe=True)
+ProcessCollector(registry=REGISTRY)  # CPU, memory and file descriptors of this process, under their usual names
+
+_MINUTE: Final = 60.0
+_HOUR: Final = 3_600.0
+_DAY: Final = 86_400.0
+# The default buckets end at 10 s: too coarse for one hop (about 1 ms), and blind to runs that take days.
+FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LONG: Final = (
+    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+    *(_MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _HOUR, _DAY, 3 * _DAY, 7 * _DAY),
+)
+SPAN: Final = (*FAST, *(bound for bound in LONG if bound > FAST[-1]))  # a step takes a millisecond or waits for hours
+
+# Runs: fed by the orchestrator that owns the run's shard. Gauges of several orchestrators add up.
+RUNS_STARTED: Final = Counter("actionbus_runs_started_total", "Runs started.", ["workflow"], registry=REGISTRY)
+RUNS_COMPLETED: Final = Counter(
+    "actionbus_runs_completed_total", "Runs that ended, by final status.", ["workflow", "status"], registry=REGISTRY
+)
+RUNS_LIVE: Final = Gauge("actionbus_runs_live", "Runs that have not ended.", ["workflow"], registry=REGISTRY)
+RUN_DURATION: Final = Histogram(
+    "actionbus_run_duration_seconds", "From start to end of a run.", ["workflow"], buckets=LONG, registry=REGISTRY
+)
+DECISIONS: Final = Counter(
+    "actionbus_decisions_total", "Decisions on failures, by kind of decision.", ["decision"], registry=REGISTRY
+)
+INCIDENTS_OPEN: Final = Gauge(
+    "actionbus_incidents_open", "Runs that wait for an operator.", ["workflow"], registry=REGISTRY
+)
+COMMANDS_PUBLISHED: Final = Counter(
+    "actionbus_commands_published_total", "Commands published for the first time.", ["action"], registry=REGISTRY
+)
+COMMANDS_REDISPATCHED: Final = Counter(
+    "actionbus_commands_redispatched_total",
+    "Commands published again under the same id.",
+    ["action"],
+    registry=REGISTRY,
+)
+
+# The proof of durability: what arrived twice, late, forged or astray, and did no harm.
+DUPLICATE_RESULTS: Final = Counter(
+    "actionbus_duplicate_results_total", "Results of steps that had already ended; ignored.", registry=REGISTRY
+)
+STALE_RESULTS: Final = Counter(
+    "actionbus_stale_results_total", "Failures of attempts that are no longer current; ignored.", registry=REGISTRY
+)
+FORGED_RESULTS: Final = Counter(
+    "actionbus_forged_results_total", "Results whose nonce does not fit their command; ignored.", registry=REGISTRY
+)
+MISROUTED_RECORDS: Final = Counter(
+    "actionbus_misrouted_records_total", "Records found on another partition than their key's.", registry=REGISTRY
+)
+DEAD_LETTERS: Final = Counter(
+    "actionbus_dead_letters_total",
+    "Records set aside unread; action is empty for workflow topics.",
+    ["action", "reason"],
+    registry=REGISTRY,
+)
+
+TIMERS_PENDING: Final = Gauge("actionbus_timers_pending", "Timers that have not fired.", registry=REGISTRY)
+TIMER_FIRE_DELAY: Final = Histogram(
+    "actionbus_timer_fire_delay_seconds", "From a timer's due time to its firing.", buckets=SPAN, registry=REGISTRY
+)
+
+# Kafka, as the orchestrator's shards see it.
+TXN_COMMITS: Final = Counter(
+    "actionbus_txn_commits_total", "Transactions that were cleanly committed.", registry=REGISTRY
+)
+TXN_ABORTS: Final = Counter(
+    "actionbus_txn_aborts_total", "Transactions that were aborted or whose outcome is unknown.", registry=REGISTRY
+)
+TXN_DURATION: Final = Histogram(
+    "actionbus_txn_duration_seconds", "From begin to acknowledged commit.", buckets=FAST, registry=REGISTRY
+)
+PRODUCER_REBUILDS: Final = Counter(
+    "actionbus_producer_rebuilds_total",
+    "Times a shard dropped its memory and producers.",
+    ["reason"],
+    registry=REGISTRY,
+)
+SHARD_TAKEOVER: Final = Histogram(
+    "actionbus_shard_takeover_seconds",
+    "From the assignment of a shard to its first batch.",
+    buckets=SPAN,
+    registry=REGISTRY,
+)
+STATE_RESTORE: Final = Histogram(
+    "actionbus_state_restore_seconds", "Reading a shard's state during a takeover.", buckets=SPAN, registry=REGISTRY
+)
+SHARDS_OWNED: Final = Gauge("actionbus_shards_owned", "Shards this orchestrator owns.", registry=REGISTRY)
+REBALANCES: Final = Counter("actionbus_rebalances_total", "Rebalances this member went through.", registry=REGISTRY)
+CONSUMER_LAG: Final = Gauge(
+    "actionbus_consumer_lag_records", "Records that are not consumed yet.", ["topic", "partition"], registry=REGISTRY
+)
+
+# Steps: fed by the worker that performs them.
+STEP_SCHEDULE_TO_START: Final = Histogram(
+    "actionbus_step_schedule_to_start_seconds",
+    "From a command's issue to the start of its attempt.",
+    ["action"],
+    buckets=SPAN,
+    registry=REGISTRY,
+)
+STEP_DURATION: Final = Histogram(
+    "actionbus_step_duration_seconds",
+    "One attempt, by outcome.",
+    ["action", "outcome"],
+    buckets=SPAN,
+    registry=REGISTRY,
+)
+STEP_RETRIES: Final = Counter(
+    "actionbus_step_retries_total", "Attempts that were not the first of their step.", ["action"], registry=REGISTRY
+)
+STEP_TIMEOUTS: Final = Counter(
+    "actionbus_step_timeouts_total", "Attempts that ran out of time, by kind of timeout.", ["kind"], registry=REGISTRY
+)
+COMMANDS_IN_PROGRESS: Final = Gauge(
+    "actionbus_commands_in_progress", "Attempts that are running now.", ["action"], registry=REGISTRY
+)
+INBOX_DUPLICATES: Final = Counter(
+    "actionbus_inbox_duplicates_total",
+    "Commands answered from the inbox without a second effect.",
+    ["action"],
+    registry=REGISTRY,
+)
+
+BUILD: Final = Info("actionbus_build", "The version that is running, and as which service.", registry=REGISTRY)
+
+# Who feeds what; every metric stands in one group or more.
+ORCHESTRATOR: Final[tuple[MetricWrapperBase, ...]] = (
+    *(RUNS_STARTED, RUNS_COMPLETED, RUNS_LIVE, RUN_DURATION, DECISIONS, INCIDENTS_OPEN),
+    *(COMMANDS_PUBLISHED, COMMANDS_REDISPATCHED),
+    *(DUPLICATE_RESULTS, STALE_RESULTS, FORGED_RESULTS, MISROUTED_RECORDS, DEAD_LETTERS),
+    *(TIMERS_PENDING, TIMER_FIRE_DELAY, TXN_COMMITS, TXN_ABORTS, TXN_DURATION, PRODUCER_REBUILDS),
+    *(SHARD_TAKEOVER, STATE_RESTORE, SHARDS_OWNED, REBALANCES, CONSUMER_LAG),
+)
+WORKER: Final[tuple[MetricWrapperBase, ...]] = (
+    *(STEP_SCHEDULE_TO_START, STEP_DURATION, STEP_RETRIES, STEP_TIMEOUTS, COMMANDS_IN_PROGRESS),
+    *(INBOX_DUPLICATES, DEAD_LETTERS, REBALANCES, CONSUMER_LAG),
+)
+EVERY_SERVICE: Final[tuple[MetricWrapperBase, ...]] = (BUILD,)
+
+
+def identify(service: str) -> None:
+    """Say in ``actionbus_build_info`` which service and version this process is."""
+    BUILD.info({"service": service, "version": version("actionbus"), "python": platform.python_version()})
