@@ -121,7 +121,7 @@ class Cluster:
                 while True:
                     try:
                         request = FindCoordinatorRequest(key, _COORDINATED[kind])
-                        reply = await self.send(self._any_node(), request)
+                        reply = await self.send(self.any_node(), request)
                     except Silence as error:
                         last = outcomes.failure(error, what)
                     else:
@@ -138,7 +138,8 @@ class Cluster:
         except TimeoutError as error:
             raise last from error
 
-    def _any_node(self) -> int:
+    def any_node(self) -> int:
+        """Some broker, for what each of them can answer; raises Unavailable."""
         node = self.client.get_random_node()
         if node is None:
             raise Unavailable("no broker is known")

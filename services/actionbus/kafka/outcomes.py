@@ -1,4 +1,4 @@
-"""What a broker's refusal or silence means, in sentences a person can act on. Who retries is decided where it happens."""
+"""What a broker's refusal or silence means, in sentences a person can act on. Who retries is decided elsewhere."""
 
 import asyncio
 import ssl
@@ -57,7 +57,7 @@ def name(code: int) -> str:
     return _SINCE_AIOKAFKA.get(code) or f"{kafka.for_code(code).__name__} ({code})"
 
 
-def refusal(code: int, what: str) -> ActionbusError:
+def refusal(code: int, what: str) -> ActionbusError:  # noqa: PLR0911 - a table of cases
     """The error for a broker's refusal; `what` says what was asked for, as in "writing to topic x"."""
     if code in (INVALID_PRODUCER_EPOCH, PRODUCER_FENCED):
         return Fenced(f"{what}: another owner has taken over this transactional id")
@@ -74,7 +74,7 @@ def refusal(code: int, what: str) -> ActionbusError:
     return Refused(f"{what}: the broker answered {name(code)}")
 
 
-def failure(error: BaseException, what: str) -> ActionbusError:
+def failure(error: Exception, what: str) -> ActionbusError:  # noqa: PLR0911 - a table of cases
     """The error for an exception of the client library or of the network."""
     if isinstance(error, ActionbusError):
         return error
