@@ -53,7 +53,7 @@ class SettingsRefused(Refused, ValueError):
     """A setting is missing or makes no sense."""
 
 
-class AccessRefused(Refused, PermissionError):
+class AccessRefused(Refused):
     """The broker does not accept these credentials, or does not allow this to their owner."""
 
 

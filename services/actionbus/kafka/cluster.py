@@ -69,6 +69,13 @@ class Cluster:
         """Send one request once and return its reply; raises one of Silence. Cancelling it does not unsend it."""
         return await self.client.send(node, request, group=lane)  # pyright: ignore[reportArgumentType] - only a key
 
+    def close_lane(self, lane: str) -> None:
+        """Close the connections of a lane that is needed no more."""
+        if self._client is not None:
+            connections = self._client._conns  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - no other way
+            for key in [key for key in connections if key[1] == lane]:
+                connections.pop(key).close()
+
     async def partitions(self, topic: str) -> int:
         """How many partitions a topic has; raises TopicMissing or AccessRefused."""
         metadata = self.client.cluster
