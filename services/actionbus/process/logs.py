@@ -47,8 +47,8 @@ def configure(settings: LogSettings, service: str) -> None:
     root.setLevel(settings.level.upper())
     logging.captureWarnings(capture=True)
     # aiokafka tells of every heartbeat and reconnection at INFO; what matters of it the services say themselves.
-    logging.getLogger("aiokafka").setLevel(logging.DEBUG if root.level <= logging.DEBUG else logging.WARNING)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    quiet = root.level if root.level <= logging.DEBUG else max(root.level, logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(quiet)
 
 
 @contextmanager

@@ -115,7 +115,9 @@ class Probes:
         age = self._heartbeat.age_seconds
         live = age < self._stall_seconds
         status = HTTPStatus.OK if live else HTTPStatus.SERVICE_UNAVAILABLE
-        return _reply(start, status, {"live": live, "loop_age_seconds": round(age, 3), "limit": self._stall_seconds})
+        return _reply(
+            start, status, {"live": live, "loop_age_seconds": round(age, 3), "limit_seconds": self._stall_seconds}
+        )
 
     def _ready(self, start: "StartResponse") -> Iterable[bytes]:
         try:

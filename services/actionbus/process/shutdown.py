@@ -19,20 +19,23 @@ _log = structlog.get_logger(__name__)
 
 
 class ExitCode(IntEnum):
-    """What the exit code of an actionbus process says. A second signal ends it with 128 + the signal's number."""
+    """What the exit code of an actionbus process says; each member carries its meaning."""
 
-    CLEAN = 0
-    """It did what it was asked, or finished in good order after a signal."""
-    ERROR = 1
-    """It failed; the last log line says why."""
-    USAGE = 2
-    """It was called with arguments or settings that make no sense; nothing was started."""
-    GRACE_EXPIRED = 3
-    """It was asked to end and did not within its grace period. Nothing is lost: others take over what was open."""
-    INTERRUPTED = 130
-    """It was interrupted from the keyboard, a second time or where nothing had to be finished."""
-    TERMINATED = 143
-    """It was terminated a second time."""
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Self:
+        """A code with its meaning."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    CLEAN = 0, "It did what it was asked, or finished in good order after a signal."
+    ERROR = 1, "It failed; the last log line says why."
+    USAGE = 2, "Its arguments, settings or input make no sense; nothing was done."
+    GRACE_EXPIRED = 3, "It did not finish within its grace period. Nothing is lost: others take over what was open."
+    INTERRUPTED = 130, "It was interrupted (SIGINT) a second time and ended at once."
+    TERMINATED = 143, "It was terminated (SIGTERM) a second time and ended at once."
 
 
 class Shutdown:
@@ -72,7 +75,7 @@ class Shutdown:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._limit is not None and not self._signalled:
-            self._limit.cancel()  # after a signal it stays: a thread of user code could keep the interpreter from ending
+            self._limit.cancel()  # after a signal it stays: a thread of user code may keep the interpreter alive
         for each, handler in self._previous.items():
             signal.signal(each, handler)
 
