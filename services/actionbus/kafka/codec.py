@@ -12,7 +12,7 @@ import fastavro
 from pydantic import ValidationError
 
 from actionbus.contracts import payloads, schemas
-from actionbus.contracts.errors import PayloadRefused, RecordUnreadable
+from actionbus.contracts.errors import RecordUnreadable
 from actionbus.contracts.model import Record
 from actionbus.contracts.results import ActionResult
 
@@ -37,11 +37,15 @@ class Framing(Protocol):
 
 
 class SingleObject:
-    """``C3 01``, the fingerprint of the writer's schema, the body. Source: Avro specification 1.12."""
+    """``C3 01``, the fingerprint of the writer's schema, the body. Source: Avro specification 1.12.
+
+    It knows the schemas of this version and of every released one, so records of any age can be read.
+    """
 
     def __init__(self) -> None:
         self._prefixes = {model: SINGLE_OBJECT + schemas.rabin(model) for model in schemas.MODELS}
-        self._schemas = {prefix: schemas.parsed(model) for model, prefix in self._prefixes.items()}
+        self._schemas = {SINGLE_OBJECT + each.rabin: each.parsed for each in schemas.released()}
+        self._schemas |= {prefix: schemas.parsed(model) for model, prefix in self._prefixes.items()}
 
     def prefix(self, model: type[Record]) -> bytes:
         """Marker and fingerprint."""
@@ -80,14 +84,17 @@ class Codec:
         if data[:1] == JSON_OBJECT:
             return from_json(model, data)
         writer, start = self._writer_schema(data)
+        body = BytesIO(data)
+        body.seek(start)
         try:
-            return model.model_validate(
-                fastavro.schemaless_reader(BytesIO(data[start:]), writer, schemas.parsed(model))
-            )
+            record = model.model_validate(fastavro.schemaless_reader(body, writer, schemas.parsed(model)))
         except ValidationError as error:
             raise RecordUnreadable(f"no {model.__name__}: {_places(error)}") from error
         except Exception as error:  # fastavro raises anything on bytes that are not Avro
             raise RecordUnreadable(f"no {model.__name__}: {type(error).__name__}: {error}") from error
+        if left := len(data) - body.tell():
+            raise RecordUnreadable(f"no {model.__name__}: {left} byte{'s' * (left > 1)} left behind the record")
+        return record
 
     def _writer_schema(self, data: bytes) -> tuple[Any, int]:
         if data[:2] == SINGLE_OBJECT:
@@ -106,17 +113,23 @@ def to_json(record: Record) -> bytes:
 
 
 def from_json(model: type[R], data: bytes) -> R:
-    """A record that a client without Avro wrote."""
+    """A record that a client without Avro wrote; raises RecordUnreadable with the reason.
+
+    JSON says more than Avro does (numbers of any size), so what was read is written once: a record that is accepted
+    here can be passed on as Avro.
+    """
     try:
         fields = payloads.decode(data)
         if model is ActionResult:
             for emit in fields.get("emits") or ():
                 _close_emit(emit)
-        return model.from_plain(_closed(fields))
+        record = model.from_plain(_closed(fields))
+        fastavro.schemaless_writer(BytesIO(), schemas.parsed(model), record.plain())
     except ValidationError as error:
         raise RecordUnreadable(f"no {model.__name__}: {_places(error)}") from error
-    except (PayloadRefused, AttributeError, TypeError, KeyError) as error:
+    except (OverflowError, ValueError, AttributeError, TypeError, KeyError) as error:
         raise RecordUnreadable(f"no {model.__name__}: {error}") from error
+    return record
 
 
 def _opened(fields: Mapping[str, Any]) -> dict[str, Any]:

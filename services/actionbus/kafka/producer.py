@@ -207,7 +207,8 @@ class IdempotentProducer:
     async def _repeat(self, place: Partition) -> None:
         await asyncio.sleep(BACKOFF_SECONDS)
         await self._cluster.refresh()
-        self._busy.discard(place)
+        if place in self._again:  # else it was put back meanwhile, and may be under way
+            self._busy.discard(place)
         self._depart()
 
     async def _find(self, place: Partition) -> None:
