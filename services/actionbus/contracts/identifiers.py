@@ -95,7 +95,7 @@ def parse_command_id(text: str) -> CommandId:
     if len(parts) not in (3, 4) or (len(parts) == 4 and not undo):  # noqa: PLR2004 - the two forms above
         raise IdentifierRefused("command id", text, "run:incarnation/path/attempt or run:incarnation/path/undo/attempt")
     run, colon, run_incarnation = parts[0].rpartition(":")
-    if not colon or not run_incarnation or not parts[1] or not parts[-1].isascii() or not parts[-1].isdigit():
+    if not (run and colon and run_incarnation and parts[1] and parts[-1].isascii() and parts[-1].isdigit()):
         raise IdentifierRefused("command id", text, "run:incarnation/path/attempt or run:incarnation/path/undo/attempt")
     return CommandId(run_id=run, incarnation=run_incarnation, path=parts[1], attempt=int(parts[-1]), undo=undo)
 

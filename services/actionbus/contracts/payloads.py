@@ -1,7 +1,8 @@
 """JSON payloads as bytes: one canonical form, strict reading. Which schema a payload has to fit is not decided here."""
 
 import json
-from typing import Any
+from math import isinf
+from typing import Any, Final
 
 from actionbus.contracts.errors import PayloadRefused
 
@@ -17,11 +18,18 @@ def encode(value: Json) -> bytes:
 
 
 def decode(data: bytes) -> Json:
-    """Read JSON strictly: duplicate keys, NaN and Infinity are refused with PayloadRefused."""
+    """Read JSON strictly; whatever it gives, ``encode`` can write again.
+
+    Refused with PayloadRefused: other encodings than UTF-8, duplicate keys, NaN, Infinity and numbers too large for a
+    float, halves of surrogate pairs, nesting deeper than Python's stack.
+    """
     try:
-        return json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = _DECODER.decode(data.decode("utf-8"))
+        if _SURROGATE in data.lower():
+            encode(value)
     except (ValueError, RecursionError) as error:
         raise PayloadRefused(f"the payload is no JSON: {error}") from error
+    return value
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -33,3 +41,14 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def _no_constant(text: str) -> Json:
     raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if isinf(value):
+        raise ValueError(f"{text} is too large for a number")
+    return value
+
+
+_SURROGATE: Final = b"\\ud"  # the only way to say half a surrogate pair in UTF-8
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)

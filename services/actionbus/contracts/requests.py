@@ -50,5 +50,5 @@ class WorkflowRequest(Record):
     reason: str | None = Field(default=None, description="Why it is asked, in words for the history.")
     requested_by: str | None = Field(default=None, description="Who asks, in words for the history.")
     requested_at: int = Field(
-        0, description="When it was asked, epoch milliseconds by the caller's clock; information only."
+        default=0, description="When it was asked, epoch milliseconds by the caller's clock; information only."
     )

@@ -38,7 +38,7 @@ class ActionError(Record):
 
     type: str = Field(description="A short stable name that rules match on, such as MailboxFull.")
     message: str = Field(default="", description="A sentence for people; bounded and redacted by the worker.")
-    retryable: bool = Field(True, description="Whether another attempt may help.")
+    retryable: bool = Field(default=True, description="Whether another attempt may help.")
     retry_after_ms: int | None = Field(default=None, description="Replaces the policy's delay before the next attempt.")
     details: bytes | None = Field(default=None, description="JSON: whatever the action adds for rules and people.")
 

@@ -107,12 +107,12 @@ class StepState(Record):
     status: StepStatus = Field(description="Where it stands.")
     action: str = Field(default="", description="The action that its current command is for.")
     attempt: int = Field(
-        0, description="The current attempt, 1 for the first; while it is undone, of the compensation."
+        default=0, description="The current attempt, 1 for the first; while it is undone, of the compensation."
     )
     dispatch_seq: int = Field(default=0, description="txn_seq of the transaction that scheduled the current attempt.")
     scheduled_at: int = Field(default=0, description="When the current attempt was scheduled, epoch ms; 0: never.")
     first_scheduled_at: int = Field(
-        0, description="When the first attempt was scheduled, epoch milliseconds; 0: never."
+        default=0, description="When the first attempt was scheduled, epoch milliseconds; 0: never."
     )
     input: bytes | None = Field(default=None, description="JSON: the input of the current command.")
     output: bytes | None = Field(default=None, description="JSON: the output, once it succeeded.")

@@ -1,6 +1,7 @@
-"""The Avro schemas, read once, each bound to the model of the same name."""
+"""The Avro schemas, read once, each bound to the model of the same name, and those of every released version."""
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ FILES: Final[dict[type[Record], str]] = {
     ShardPosition: "shard-position.avsc",
     WorkerControl: "worker-control.avsc",
 }
+RELEASED: Final = "schemas/released"  # a folder for each version, with its schemas as they were
 
 
 @cache
@@ -53,8 +55,45 @@ def parsed(model: type[Record]) -> Any:
 
 @cache
 def rabin(model: type[Record]) -> bytes:
-    """The CRC-64-AVRO fingerprint of the schema's parsing canonical form: 8 bytes, little-endian.
+    """The fingerprint of a model's schema."""
+    return rabin_of(raw(model))
+
+
+def rabin_of(schema: Any) -> bytes:
+    """The CRC-64-AVRO fingerprint of a schema's parsing canonical form: 8 bytes, little-endian.
 
     Source: Avro specification 1.12, "Schema Fingerprints" and "Single-object encoding".
     """
-    return bytes.fromhex(fingerprint(to_parsing_canonical_form(raw(model)), "CRC-64-AVRO"))
+    return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """A schema as a released version wrote it."""
+
+    version: str
+    model: type[Record]
+    raw: dict[str, Any]
+
+    @property
+    def parsed(self) -> Any:
+        """Prepared for fastavro."""
+        return fastavro.parse_schema(self.raw)
+
+    @property
+    def rabin(self) -> bytes:
+        """Its fingerprint."""
+        return rabin_of(self.raw)
+
+
+@cache
+def released() -> tuple[Released, ...]:
+    """Every schema of every released version; a model that came later is missing in the older ones."""
+    found: list[Released] = []
+    for version in resources.folders(RELEASED):
+        names = set(resources.names(f"{RELEASED}/{version}"))
+        for model in MODELS:
+            if FILES[model] in names:
+                text = resources.read(f"{RELEASED}/{version}", FILES[model])
+                found.append(Released(version=version, model=model, raw=json.loads(text)))
+    return tuple(found)

@@ -37,10 +37,15 @@ def references(template: Json) -> Iterator[Path]:
 
 
 def reference_path(template: Json) -> Path | None:
-    """The path when the template is exactly one reference, else None."""
-    if isinstance(template, dict) and len(template) == 1 and REF in template:
-        return tuple(template[REF])
-    return None
+    """The path when the template is exactly one reference, else None; raises PayloadRefused for a malformed one."""
+    if not isinstance(template, dict) or len(template) != 1 or REF not in template:
+        return None
+    path = template[REF]
+    if not isinstance(path, list) or not path or not isinstance(path[0], str):
+        raise PayloadRefused(f"{REF} takes a list that begins with one of {', '.join(ROOTS)}, not {path!r:.80}")
+    if not all(type(part) in (str, int) for part in path):
+        raise PayloadRefused(f"{REF} takes keys and list indexes, not {path!r:.80}")
+    return tuple(path)
 
 
 def fill(template: Json, roots: Mapping[str, Json]) -> Json:
@@ -86,11 +91,12 @@ def _follow(path: Path, roots: Mapping[str, Json]) -> Json:
     if value is None:
         return None
     for depth, part in enumerate(path[1:], start=1):
-        try:
-            value = value[part]
-        except (KeyError, IndexError, TypeError):
+        keyed = isinstance(part, str) and isinstance(value, dict) and part in value
+        indexed = isinstance(part, int) and isinstance(value, list) and 0 <= part < len(value)
+        if not keyed and not indexed:
             where = ".".join(str(each) for each in path[: depth + 1])
-            raise PayloadRefused(f"the reference {where} finds nothing: {_known(value)}") from None
+            raise PayloadRefused(f"the reference {where} finds nothing: {_known(value)}")
+        value = value[part]
     return value
 
 
