@@ -54,6 +54,7 @@ COMMAND = ActionCommand(
     attempt=1,
     kind=CommandKind.COMPENSATE,
     input=b'{"message_id":{"$ref":["made","message_id"]}}',
+    template=True,
     original_output=b'{"message_id":"m-1"}',
     reply_topic="actionbus.workflow.results.v1",
     reply_partition=3,

@@ -30,7 +30,12 @@ class ActionCommand(Record):
     action: str = Field(description="The action that executes the command.")
     attempt: int = Field(description="1 for the first attempt; a compensation counts its own attempts.")
     kind: CommandKind = Field(default=CommandKind.EXECUTE, description="What to do.")
-    input: bytes = Field(description="JSON: the action's input. In a compensation of a transactional step a template.")
+    input: bytes = Field(description="JSON: the action's input, or a template of it.")
+    template: bool = Field(
+        default=False,
+        description="In a compensation: the undone step is transactional, so it has an inbox row that settles whether it "
+        "happened, and input is a template whose references to what the step made are filled from that row.",
+    )
     original_output: bytes | None = Field(
         default=None, description="JSON, in a compensation: the step's output, if it was seen."
     )
