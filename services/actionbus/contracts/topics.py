@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from functools import cache
-from typing import Final
+from typing import Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +24,10 @@ class TopicRole(StrEnum):
     ACTION_DEAD_LETTERS = "action.dead-letters"
 
 
+PER_SHARD: Final = "shards"  # as many partitions as the installation has shards
+PER_ACTION: Final = "action"  # one topic for each action, with a number of partitions of its own
+
+
 class TopicSpec(BaseModel):
     """One entry of the catalogue."""
 
@@ -34,7 +38,7 @@ class TopicSpec(BaseModel):
     purpose: str
     key: str
     record: str | None = Field(description="The schema of its values; null: bytes as they were found.")
-    partitions: str | int = Field(description="A number, or shards, or action.")
+    partitions: Literal["shards", "action"] | int = Field(description="A number, or shards, or action.")
     config: dict[str, str]
 
 
