@@ -1,7 +1,7 @@
 """The Grafana dashboards, as plain dictionaries. Their metrics are declared in process/metrics.py.
 
-``python -m actionbus.provisioner.dashboards deploy/grafana/dashboards`` writes them. Every panel says in a sentence what
-to read from it; numbers of all replicas are added up, and nothing is shown by run.
+``python -m actionbus.provisioner.dashboards deploy/grafana/dashboards`` writes them. Every panel says in a sentence
+what to read from it; numbers of all replicas are added up, and nothing is shown by run.
 """
 
 import json
@@ -20,7 +20,7 @@ Panel = dict[str, Any]
 
 def graph(title: str, meaning: str, *queries: tuple[str, str], unit: str = "short", columns: int = 3) -> Panel:
     """A graph over time; a query is an expression and the name of its lines, ``columns`` how many stand in a row."""
-    return _panel("timeseries", title, meaning, queries, unit, columns) | {
+    return _panel("timeseries", title, meaning, queries, unit=unit, columns=columns) | {
         "options": {
             "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
             "tooltip": {"mode": "multi", "sort": "desc"},
@@ -30,7 +30,7 @@ def graph(title: str, meaning: str, *queries: tuple[str, str], unit: str = "shor
 
 def number(title: str, meaning: str, expr: str, *, unit: str = "short", red_above: float | None = None) -> Panel:
     """One number of now; red when it is above a bound."""
-    panel = _panel("stat", title, meaning, [(expr, title)], unit, 6)
+    panel = _panel("stat", title, meaning, [(expr, title)], unit=unit, columns=6)
     steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
     if red_above is not None:
         steps.append({"color": "red", "value": red_above})
@@ -260,7 +260,9 @@ def _sum(metric: str, by: str) -> tuple[str, str]:
     return f"sum by ({by}) ({metric})", f"{{{{{by}}}}}"
 
 
-def _panel(kind: str, title: str, meaning: str, queries: Sequence[tuple[str, str]], unit: str, columns: int) -> Panel:
+def _panel(
+    kind: str, title: str, meaning: str, queries: Sequence[tuple[str, str]], *, unit: str, columns: int
+) -> Panel:
     return {
         "type": kind,
         "title": title,
