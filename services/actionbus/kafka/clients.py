@@ -1,11 +1,16 @@
 """The one place where clients of aiokafka are made, with every setting said. What they are used for is elsewhere."""
 
-from typing import Final, Literal
+import random
+from collections.abc import Iterable
+from typing import Any, Final, Literal
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.client import AIOKafkaClient
+from aiokafka import errors as kafka
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.protocol.metadata import MetadataRequest
 
 from actionbus.kafka.connection import Connection
 
@@ -29,9 +34,39 @@ MAX_POLL_INTERVAL_MS: Final = 300_000
 ASSIGNORS: Final[tuple[type[AbstractPartitionAssignor], ...]] = (RangePartitionAssignor,)
 
 
-def network(connection: Connection) -> AIOKafkaClient:
+class Network(AIOKafkaClient):
+    """The library's client, except that asking for a topic never makes one.
+
+    The library always allows the broker to create what it is asked about, so a typing error would become a topic.
+    """
+
+    async def _metadata_update(self, cluster_metadata: ClusterMetadata, topics: Iterable[str]) -> bool:
+        request = MetadataRequest(list(topics) or None, allow_auto_topic_creation=False)
+        nodes: list[Any] = [broker.nodeId for broker in self.cluster.brokers()]
+        if ("bootstrap", ConnectionGroup.DEFAULT) in self._conns:
+            nodes.append("bootstrap")
+        random.shuffle(nodes)
+        for node in nodes:
+            connected = await self._get_conn(node)
+            if connected is None:
+                continue
+            try:
+                metadata: Any = await connected.send(request)
+            except (kafka.KafkaError, TimeoutError):
+                continue
+            if not metadata.brokers:
+                return False
+            cluster_metadata.update_metadata(metadata)
+            if node != "bootstrap" and (kept := self._conns.pop(("bootstrap", ConnectionGroup.DEFAULT), None)):
+                kept.close()  # it was kept only until the brokers' own addresses were known
+            return True
+        cluster_metadata.failed_update(None)
+        return False
+
+
+def network(connection: Connection) -> Network:
     """Connections and metadata, without producer or consumer."""
-    return AIOKafkaClient(
+    return Network(
         **connection.arguments(),
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         metadata_max_age_ms=METADATA_MAX_AGE_MS,

@@ -16,7 +16,9 @@ from actionbus.contracts.errors import TopicMissing, Unavailable
 from actionbus.kafka import clients, outcomes
 from actionbus.kafka.connection import Connection
 
-TOPIC_SECONDS: Final = 10.0  # a topic made a moment ago needs some time until every broker knows it
+TOPIC_SECONDS: Final = (
+    5.0  # below a commit's deadline; a topic made a moment ago needs some time until every broker knows it
+)
 COORDINATOR_SECONDS: Final = 30.0  # a cluster's first group or transaction makes an internal topic
 _COORDINATED: Final = {"group": 0, "transaction": 1}
 
@@ -81,6 +83,7 @@ class Cluster:
         metadata = self.client.cluster
         what = f"topic {topic}"
         self.client.add_topic(topic)
+        pause = clients.RETRY_BACKOFF_MS / 1000
         try:
             async with asyncio.timeout(TOPIC_SECONDS):
                 while not metadata.partitions_for_topic(topic):
@@ -88,7 +91,8 @@ class Cluster:
                     if topic in metadata.unauthorized_topics:
                         raise outcomes.refusal(outcomes.TOPIC_AUTHORIZATION_FAILED, what)
                     if not metadata.partitions_for_topic(topic):
-                        await asyncio.sleep(clients.RETRY_BACKOFF_MS / 1000)
+                        await asyncio.sleep(pause)
+                        pause *= 2
         except TimeoutError as error:
             raise outcomes.refusal(outcomes.UNKNOWN_TOPIC_OR_PARTITION, what) from error
         return len(metadata.partitions_for_topic(topic) or ())

