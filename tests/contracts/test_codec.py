@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from actionbus.contracts import schemas
 from actionbus.contracts.errors import RecordUnreadable
+from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.model import Record
 from actionbus.contracts.run import RunStatus, WorkflowRun
 from actionbus.kafka import codec
@@ -106,6 +107,20 @@ def test_a_record_of_another_kind_is_refused() -> None:
     for sample in samples.SAMPLES:
         for model in set(schemas.MODELS) - {type(sample)}:
             _unreadable(model, CODEC.encode(sample))
+
+
+@given(samples.records(WorkflowEvent))
+def test_a_glance_sees_what_a_whole_look_sees(event: Record) -> None:
+    """Some fields read alone have the values they have when the whole record is read."""
+    seen = CODEC.glance(WorkflowEvent, CODEC.encode(event), "version", "status", "run_id")
+    assert seen == {name: getattr(event, name) for name in ("version", "status", "run_id")}
+
+
+def test_a_glance_at_a_damaged_record_is_refused() -> None:
+    """Also who skips most of a record refuses one that is cut short or empty."""
+    for data in (None, b"", CODEC.encode(samples.EVENT)[:-1], b"\xc3\x01nonsense"):
+        with pytest.raises(RecordUnreadable):
+            CODEC.glance(WorkflowEvent, data, "version")
 
 
 def test_an_unknown_fingerprint_is_named() -> None:

@@ -54,6 +54,13 @@ def parsed(model: type[Record]) -> Any:
 
 
 @cache
+def part(model: type[Record], names: tuple[str, ...]) -> Any:
+    """The schema of a model with only some of its fields, for readers that need no more."""
+    whole = raw(model)
+    return fastavro.parse_schema({**whole, "fields": [each for each in whole["fields"] if each["name"] in names]})
+
+
+@cache
 def rabin(model: type[Record]) -> bytes:
     """The fingerprint of a model's schema."""
     return rabin_of(raw(model))

@@ -83,18 +83,31 @@ class Codec:
             raise RecordUnreadable(f"the record is empty, a {model.__name__} was expected")
         if data[:1] == JSON_OBJECT:
             return from_json(model, data)
+        try:
+            return model.model_validate(self._fields(model, data, schemas.parsed(model)))
+        except ValidationError as error:
+            raise RecordUnreadable(f"no {model.__name__}: {_places(error)}") from error
+
+    def glance(self, model: type[Record], data: bytes | None, *names: str) -> Mapping[str, Any]:
+        """Some plain fields of a record, the others skipped unread: for who passes over most records it meets.
+
+        The values are as Avro has them, an enum is its symbol. Raises RecordUnreadable as ``decode`` does.
+        """
+        if not data or data[:1] == JSON_OBJECT:
+            return self.decode(model, data).plain()
+        return self._fields(model, data, schemas.part(model, names))
+
+    def _fields(self, model: type[Record], data: bytes, reader: Any) -> Mapping[str, Any]:
         writer, start = self._writer_schema(data)
         body = BytesIO(data)
         body.seek(start)
         try:
-            record = model.model_validate(fastavro.schemaless_reader(body, writer, schemas.parsed(model)))
-        except ValidationError as error:
-            raise RecordUnreadable(f"no {model.__name__}: {_places(error)}") from error
+            fields: Any = fastavro.schemaless_reader(body, writer, reader)
         except Exception as error:  # fastavro raises anything on bytes that are not Avro
             raise RecordUnreadable(f"no {model.__name__}: {type(error).__name__}: {error}") from error
         if left := len(data) - body.tell():
             raise RecordUnreadable(f"no {model.__name__}: {left} byte{'s' * (left > 1)} left behind the record")
-        return record
+        return fields
 
     def _writer_schema(self, data: bytes) -> tuple[Any, int]:
         if data[:2] == SINGLE_OBJECT:
