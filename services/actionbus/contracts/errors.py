@@ -8,7 +8,8 @@ ActionbusError
 │   ├── SettingsRefused        a setting that is missing or makes no sense
 │   ├── AccessRefused          the broker knows us not, or does not let us
 │   ├── TopicMissing           a topic or partition that does not exist
-│   └── BatchTooLarge          records that do not fit one record batch
+│   ├── BatchTooLarge          records that do not fit one record batch
+│   └── TransactionRefused     user code tried to end the transaction of its database session
 ├── RecordUnreadable           bytes that are no record of ours: to dead letters, never to a crash
 ├── Unavailable                something outside is not there: try again later
 ├── Doubt                      the outcome of a write is unknown: drop memory, fence, read again
@@ -63,6 +64,10 @@ class TopicMissing(Refused, LookupError):
 
 class BatchTooLarge(Refused, ValueError):
     """The records do not fit one record batch."""
+
+
+class TransactionRefused(Refused):
+    """User code tried to end or begin the transaction of its database session."""
 
 
 class RecordUnreadable(ActionbusError, ValueError):

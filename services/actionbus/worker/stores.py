@@ -1,0 +1,125 @@
+"""The databases that transactional actions write to, by name: engines, their settings, and how many may write at once.
+
+SQLite lets one writer in at a time, so attempts wait here in fair order and not in its busy handler, which lets them
+starve. PostgreSQL gets as many slots as the pool has connections. What is written is decided by inbox.py.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from actionbus.contracts.errors import SettingsRefused
+from actionbus.worker import guarded_session, inbox_table
+
+DEFAULT_STORE: Final = "default"
+POSTGRES_CONNECTIONS: Final = 10  # per store and process; PostgreSQL allows 100 in all by default
+SQLITE_CONNECTIONS: Final = 2  # one writes, one is in hand for a look while the first is being replaced
+POOL_SECONDS: Final = 30.0
+CONNECT_SECONDS: Final = 10.0
+LOCK_TIMEOUT_MS: Final = 10_000  # for another attempt of the same step, and for the user's own rows
+SQLITE_BUSY_MS: Final = 10_000  # for another process that writes
+MARGIN_MS: Final = 5_000  # what a statement or a pause may take beyond the longest attempt
+_DRIVERS: Final = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+
+
+class Store:
+    """One database with an inbox table in it."""
+
+    def __init__(self, name: str, url: URL, *, longest_attempt_ms: int) -> None:
+        self.name = name
+        self.sqlite = url.get_backend_name() == "sqlite"
+        self.engine: AsyncEngine = _sqlite(url) if self.sqlite else _postgresql(url, longest_attempt_ms)
+        self.slots = asyncio.Semaphore(1 if self.sqlite else POSTGRES_CONNECTIONS)
+
+    async def prepare(self) -> None:
+        """Make the inbox table if it is not there; raises what the database raises."""
+        async with self.engine.begin() as connection:
+            await inbox_table.create(connection)
+        guarded_session.guard(self.engine)
+
+
+class Stores:
+    """All databases of one worker process. Entering it makes the inbox tables; leaving it closes the connections."""
+
+    def __init__(self, urls: Mapping[str, str], *, longest_attempt_ms: int = 60_000) -> None:
+        self._stores = {
+            name: Store(name, _url(name, text), longest_attempt_ms=longest_attempt_ms) for name, text in urls.items()
+        }
+
+    def __getitem__(self, name: str) -> Store:
+        found = self._stores.get(name)
+        if found is None:
+            variable = f"ACTIONBUS_STORE_{name.upper().replace('-', '_')}_URL"
+            raise SettingsRefused(f"no database is named {name}: set {variable}")
+        return found
+
+    async def __aenter__(self) -> Self:
+        for store in self._stores.values():
+            await store.prepare()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for store in self._stores.values():
+            await store.engine.dispose()
+
+
+def _url(name: str, text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise SettingsRefused(
+            f"the URL of store {name} cannot be read: write dialect://user:password@host/name"
+        ) from error
+    driver = _DRIVERS.get(url.get_backend_name())
+    if driver is None:
+        raise SettingsRefused(f"store {name} is {url.get_backend_name()}: use postgresql or sqlite")
+    return url.set(drivername=driver)
+
+
+def _postgresql(url: URL, longest_attempt_ms: int) -> AsyncEngine:
+    # The server ends what a paused or cut off worker left open, so that its locks do not outlive its attempt by much.
+    settings = {
+        "application_name": "actionbus-worker",
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        "statement_timeout": str(longest_attempt_ms + MARGIN_MS),
+        "idle_in_transaction_session_timeout": str(longest_attempt_ms + MARGIN_MS),
+    }
+    return create_async_engine(
+        url,
+        isolation_level="READ COMMITTED",  # enough: the unique index of the inbox serialises what has to be
+        pool_size=POSTGRES_CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS,
+        connect_args={"server_settings": settings, "timeout": CONNECT_SECONDS},
+        hide_parameters=True,  # they are user data, and errors end up in results and logs
+    )
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    memory = url.database in (None, "", ":memory:")
+    pool: dict[str, Any] = {} if memory else {"pool_size": SQLITE_CONNECTIONS, "max_overflow": 0}
+    engine = create_async_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000}, hide_parameters=True, **pool)
+    event.listen(engine.sync_engine, "connect", _configure_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_immediate)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    # The driver would begin transactions by itself, late and as readers, which then fail when they turn writers.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")  # a result is sent after the commit, so the commit has to survive
+    cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    cursor = connection.connection.cursor()
+    cursor.execute("BEGIN IMMEDIATE")
+    cursor.close()
