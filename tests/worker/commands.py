@@ -57,6 +57,7 @@ class Booking:
         self._before = before
 
     async def __call__(self, session, data):
+        """Write, and answer."""
         value = payloads.decode(data)
         self.calls.append(value)
         if self._before is not None:
