@@ -1,0 +1,75 @@
+# Everything a checkout needs: a Python from 3.11 on, POSIX tools, and the package index that pip is set up for.
+# Bare `make` prints the menu.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := menu
+
+VENV := .venv
+BIN := $(VENV)/bin
+FIND_PYTHON = for each in "$$PYTHON" python3.11 python3.12 python3.13 python3 python; do \
+	  [ -n "$$each" ] && "$$each" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	    && { "$$each" -c 'import sys; print(sys.executable)'; exit 0; }; \
+	done; \
+	echo 'actionbus needs Python 3.11, 3.12 or 3.13; none was found. Say where it is: make PYTHON=/path/to/python3.11' >&2; \
+	exit 1
+MAKE_VENV = [ -x $(BIN)/python ] || { python=$$($(FIND_PYTHON)) && echo "Making $(VENV) with $$python" \
+	&& { "$$python" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }; }
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+UV_VERSION := 0.13.9
+COMPILE = $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate $(if $(UPGRADE),--upgrade)
+
+.PHONY: menu demo test test-unit test-fast bench lint lock docs clean
+
+menu:  ## Print this menu.
+	@echo 'make TARGET, where TARGET is one of:'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.run  ## Sign up a list of users while processes are killed; KAFKA=HOST:PORT takes your broker.
+	@$(BIN)/python examples/signup_demo/run.py $(if $(KAFKA),--kafka $(KAFKA)) $(DEMO_FLAGS)
+
+test: $(VENV)/.test  ## Run every test; what a machine lacks is skipped visibly, with CI=true it is an error.
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+test-unit: $(VENV)/.test  ## Run the tests that need no broker and no database.
+	@$(BIN)/python -m pytest -m 'not kafka and not java and not postgres' $(PYTEST_FLAGS)
+
+test-fast: $(VENV)/.test  ## Run the tests that need neither Java nor much time.
+	@$(BIN)/python -m pytest -m 'not java and not postgres and not slow' $(PYTEST_FLAGS)
+
+bench: $(VENV)/.test  ## Measure steps per second and latency; BENCH_FLAGS='--kafka HOST:PORT' takes your broker.
+	@$(BIN)/python benchmarks/steps.py $(BENCH_FLAGS)
+
+lint: $(VENV)/.test  ## Check style, types, layers and the rules of the tree.
+	@$(BIN)/python -m pytest tests/architecture $(PYTEST_FLAGS)
+
+docs: $(VENV)/.test  ## Write the files that are derived from the code.
+	@$(BIN)/python -m actionbus.contracts.reference docs/reference
+	@$(BIN)/python -m actionbus.process.reference docs/reference
+	@$(BIN)/python -m actionbus.provisioner.dashboards
+
+lock:  ## Write the locks again, keeping what they pin; UPGRADE=1 takes the newest versions that fit.
+	@$(MAKE_VENV)
+	@$(PIP_INSTALL) uv==$(UV_VERSION)
+	@$(COMPILE) --all-extras -o requirements.lock pyproject.toml
+	@$(COMPILE) --all-extras --group test -c requirements.lock -o requirements-test.lock pyproject.toml
+	@sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(COMPILE) -o deploy/build.lock -
+
+clean:  ## Remove what the other targets made.
+	rm -rf $(VENV) .actionbus dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What is installed is exactly what the locks say, each archive checked against its hash; the project itself is built
+# with the locked hatchling and without asking the index for anything.
+$(VENV)/.run: requirements.lock deploy/build.lock pyproject.toml
+	@$(MAKE_VENV)
+	@echo 'Installing what requirements.lock names ...'
+	@$(PIP_INSTALL) --require-hashes -r requirements.lock -r deploy/build.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: requirements-test.lock $(VENV)/.run
+	@echo 'Installing what requirements-test.lock names ...'
+	@$(PIP_INSTALL) --require-hashes -r requirements-test.lock
+	@touch $@
