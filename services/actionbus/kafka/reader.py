@@ -6,7 +6,7 @@ No offset is ever chosen silently. A position that the log does not hold is `Pos
 import asyncio
 import itertools
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Final, Literal, Self
 
 from aiokafka.protocol.fetch import FetchRequest
@@ -91,7 +91,7 @@ class PartitionReader:
         finally:
             self._cluster.close_lane(lane)
 
-    async def follow(self, positions: Mapping[Partition, int]) -> AsyncIterator[list[InRecord]]:
+    async def follow(self, positions: Mapping[Partition, int]) -> AsyncGenerator[list[InRecord]]:
         """The records from these offsets on, for ever; each list is of one partition, in order.
 
         The next records are fetched while the caller works on the last ones; at most one list for each broker waits.

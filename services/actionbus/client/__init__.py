@@ -1,0 +1,11 @@
+"""Starting, following and cancelling runs from any Python program. The seam is `interface`; today it leads over Kafka.
+
+``Client`` talks to the installation's topics: it writes requests and reads events and state. What happens to a run is
+decided elsewhere.
+"""
+
+from actionbus.client.handle import RunHandle
+from actionbus.client.interface import Runs, StartedRun
+from actionbus.client.over_kafka import Client
+
+__all__ = ["Client", "RunHandle", "Runs", "StartedRun"]

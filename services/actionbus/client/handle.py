@@ -1,0 +1,134 @@
+"""One run in a caller's hand: its result, its state, its history, and cancelling it."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+from actionbus.client import outcomes
+from actionbus.client.desk import Desk
+from actionbus.client.tail import Follower, Outcome
+from actionbus.contracts.errors import ActionbusError, Refused
+from actionbus.contracts.events import WorkflowEvent
+from actionbus.contracts.payloads import Json
+from actionbus.contracts.requests import RequestKind, WorkflowRequest
+from actionbus.contracts.run import WorkflowRun
+
+
+class RunHandle:
+    """A run by its id. Made by ``Client.start`` and ``Client.handle``; usable as long as its client is open."""
+
+    def __init__(self, desk: Desk, run_id: str, started: Outcome | None = None) -> None:
+        self._desk = desk
+        self._started = started
+        self.run_id = run_id
+
+    def __repr__(self) -> str:
+        return f"RunHandle({self.run_id!r})"
+
+    async def accepted(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - a caller's word for it
+        """Wait until the start was accepted.
+
+        Raises Conflict when a run has this id, another Refused when the workflow or its input is wrong, Unavailable
+        after ``timeout`` seconds: the request stays in the log and is answered once an orchestrator runs.
+        """
+        if self._started is not None:
+            event, entry = await self._desk.within(timeout, self._started.verdict, f"the start of run {self.run_id}")
+            outcomes.check(event, entry)
+
+    async def result(self, timeout: float | None = None) -> Json:  # noqa: ASYNC109 - a caller's word for it
+        """The run's output, once it has completed.
+
+        Raises RunFailed when it ended otherwise, what ``accepted`` raises when it never began, Refused when there is no
+        such run, Unavailable after ``timeout`` seconds.
+        """
+        what = f"the end of run {self.run_id}"
+        if self._started is None:
+            return await self._desk.within(timeout, self._found(), what)
+        return await self._desk.within(timeout, self._ended(self._started), what)
+
+    async def cancel(self, reason: str = "", *, requested_by: str = "", wait: bool = True) -> None:
+        """Ask for the run to be stopped and what it did to be undone; wait for the verdict unless told otherwise.
+
+        Raises Conflict when it has ended, Refused when there is no such run.
+        """
+        request = WorkflowRequest(
+            request_id=uuid.uuid4().hex,
+            run_id=self.run_id,
+            kind=RequestKind.CANCEL,
+            reason=reason or None,
+            requested_by=requested_by or None,
+            requested_at=self._desk.now(),
+        )
+        if not wait:
+            await self._desk.put(request)
+            return
+        outcome = Outcome(request.request_id)
+        tail = await self._desk.tail()
+        tail.add(self.run_id, outcome)
+        try:
+            await self._desk.put(request)
+            limit = self._desk.verdict_seconds
+            event, entry = await self._desk.within(limit, outcome.verdict, f"the verdict on cancelling {self.run_id}")
+        finally:
+            tail.remove(self.run_id, outcome)
+        outcomes.check(event, entry)
+
+    async def state(self) -> WorkflowRun:
+        """The run as it stands; raises Refused when there is none.
+
+        It reads one partition of the state topic: fit for looking, not for polling.
+        """
+        found = await (await self._desk.archive()).state(self.run_id)
+        if found is None:
+            raise Refused(f"there is no run {self.run_id}: it was never started, or was forgotten after its retention")
+        return found
+
+    async def history(self) -> list[WorkflowEvent]:
+        """What happened to the run so far, oldest first; empty when nothing is known of it.
+
+        It reads one partition of the events topic: fit for looking, not for polling.
+        """
+        return await (await self._desk.archive()).events(self.run_id)
+
+    async def follow(self) -> AsyncIterator[WorkflowEvent]:
+        """What happened to the run, then what happens to it, until it has ended. Close the iterator to stop earlier."""
+        tail = await self._desk.tail()
+        follower = Follower()
+        tail.add(self.run_id, follower)
+        try:
+            before = await self.history()
+            for event in before:
+                yield event
+            if any(outcomes.ended(event) for event in before):
+                return
+            while True:
+                event = await follower.events.get()
+                if isinstance(event, ActionbusError):
+                    raise event
+                if event in before:
+                    continue
+                yield event
+                if outcomes.ended(event):
+                    return
+        finally:
+            tail.remove(self.run_id, follower)
+
+    async def _ended(self, outcome: Outcome) -> Json:
+        event, entry = await asyncio.shield(outcome.verdict)
+        outcomes.check(event, entry)
+        if event.version == 0 and event.status.ended:
+            return outcomes.output_of(await self.state())  # the same start was asked again after the run had ended
+        return outcomes.output(await asyncio.shield(outcome.ended))
+
+    async def _found(self) -> Json:
+        outcome = Outcome(None)
+        tail = await self._desk.tail()
+        tail.add(self.run_id, outcome)
+        try:
+            run = await self.state()
+            if run.status.ended:
+                return outcomes.output_of(run)
+            outcome.expect(run.incarnation)
+            return outcomes.output(await outcome.ended)
+        finally:
+            tail.remove(self.run_id, outcome)

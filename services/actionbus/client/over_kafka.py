@@ -1,0 +1,136 @@
+"""The client over Kafka: it needs the installation's topics and nothing else."""
+
+import uuid
+from typing import Any, Final, Self
+
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from actionbus.client import run_ids
+from actionbus.client.desk import Desk
+from actionbus.client.handle import RunHandle
+from actionbus.client.interface import HasGraph
+from actionbus.client.tail import Outcome
+from actionbus.contracts import identifiers, payloads
+from actionbus.contracts.definitions import Graph
+from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
+from actionbus.contracts.requests import RequestKind, WorkflowRequest
+from actionbus.contracts.topics import DEFAULT_PREFIX, Topics
+from actionbus.contracts.validation import Schema
+from actionbus.kafka.codec import Codec
+from actionbus.kafka.connection import Connection
+
+VERDICT_SECONDS: Final = 60.0  # several times what a shard needs to change hands after a crash
+
+
+class Client:
+    """Starts runs and finds them again. One client serves thousands of runs at once; share it.
+
+    ``verdict_seconds``: how long ``start`` and ``cancel`` wait to be answered.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        prefix: str = DEFAULT_PREFIX,
+        *,
+        codec: Codec | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        verdict_seconds: float = VERDICT_SECONDS,
+    ) -> None:
+        self._limits = limits
+        self._schemas: dict[tuple[str, str], tuple[Graph, Schema]] = {}  # compiled once
+        self._desk = Desk(
+            connection, Topics(prefix), codec=codec or Codec(), limits=limits, verdict_seconds=verdict_seconds
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._desk.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._desk.close()
+
+    async def start(
+        self,
+        workflow: str | HasGraph,
+        input: Any = None,  # noqa: A002 - the workflow's input, as its author calls it
+        *,
+        run_id: str | None = None,
+        version: str | None = None,
+        request_id: str | None = None,
+        reason: str = "",
+        requested_by: str = "",
+        trace: str | None = None,
+        wait: bool = True,
+    ) -> RunHandle:
+        """Start a run of a workflow, given by name or as code, and wait until it was accepted.
+
+        ``run_id``: chosen by the caller, or made here. ``version``: the newest deployed one, or that of the code.
+        ``request_id``: the same id asked again has one effect, so a caller that is not sure asks again with it.
+        ``input``: anything pydantic can write as JSON. ``wait=False`` returns when the request is safely in the log.
+        Raises Conflict when the run id is taken, another Refused when anything is wrong with the request, Unavailable
+        when no answer came in time.
+        """
+        name, pinned, graph = _named(workflow, version)
+        payload = _payload(input, self._limits.payload_bytes)
+        if graph is not None:
+            self._schema(graph).check(payloads.decode(payload))
+        request = WorkflowRequest(
+            request_id=request_id or uuid.uuid4().hex,
+            run_id=identifiers.run_id(run_id or run_ids.fresh()),
+            kind=RequestKind.START,
+            workflow=name,
+            version=pinned,
+            payload=payload,
+            reason=reason or None,
+            requested_by=requested_by or None,
+            requested_at=self._desk.now(),
+        )
+        return await self._ask(request, trace, wait=wait)
+
+    def handle(self, run_id: str) -> RunHandle:
+        """A run that was started before or elsewhere; raises IdentifierRefused for what cannot be a run id."""
+        return RunHandle(self._desk, identifiers.run_id(run_id))
+
+    async def _ask(self, request: WorkflowRequest, trace: str | None, *, wait: bool) -> RunHandle:
+        outcome = Outcome(request.request_id)
+        tail = await self._desk.tail()
+        tail.add(request.run_id, outcome)  # before the request is written: its answer cannot be missed
+        handle = RunHandle(self._desk, request.run_id, outcome)
+        try:
+            await self._desk.put(request, trace=trace)
+            if wait:
+                await handle.accepted(self._desk.verdict_seconds)
+        except BaseException:
+            tail.remove(request.run_id, outcome)
+            raise
+        return handle
+
+    def _schema(self, graph: Graph) -> Schema:
+        key = (graph.name, graph.version)
+        known = self._schemas.get(key)
+        if known is None or known[0] is not graph:
+            known = self._schemas[key] = (graph, Schema(graph.input_schema))
+        return known[1]
+
+
+def _named(workflow: str | HasGraph, version: str | None) -> tuple[str, str | None, Graph | None]:
+    if isinstance(workflow, str):
+        name, _, pinned = workflow.partition("@")
+        found = version or pinned or None
+        return identifiers.name("workflow", name), None if found is None else identifiers.version(found), None
+    graph = workflow.graph
+    return graph.name, version or graph.version, graph
+
+
+def _payload(value: Any, most_bytes: int) -> bytes:
+    try:
+        data = payloads.encode(to_jsonable_python(value))
+    except PydanticSerializationError as error:
+        raise PayloadRefused(f"the input cannot be written as JSON: {error}") from error
+    if len(data) > most_bytes:
+        raise PayloadRefused(
+            f"the input has {len(data)} bytes, {most_bytes} are allowed: store it elsewhere and pass its address"
+        )
+    return data
