@@ -53,6 +53,7 @@ lock:  ## Write the locks again, keeping what they pin; UPGRADE=1 takes the newe
 	@$(MAKE_VENV)
 	@$(PIP_INSTALL) uv==$(UV_VERSION)
 	@$(COMPILE) --all-extras -o requirements.lock pyproject.toml
+	@$(COMPILE) --extra postgres -c requirements.lock -o deploy/requirements.lock pyproject.toml
 	@$(COMPILE) --all-extras --group test -c requirements.lock -o requirements-test.lock pyproject.toml
 	@sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(COMPILE) -o deploy/build.lock -
 

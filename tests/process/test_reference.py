@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
 @pytest.mark.parametrize("name", reference.PAGES)
 def test_a_page_is_current(name):
-    """A reference page is exactly what the code derives; `python -m actionbus.process.reference docs/reference` renews it."""
+    """A reference page is exactly what the code derives; `make docs` renews it."""
     assert (FOLDER / name).read_text(encoding="utf-8") == reference.PAGES[name]()
 
 

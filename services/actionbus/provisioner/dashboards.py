@@ -1,7 +1,7 @@
 """The Grafana dashboards, as plain dictionaries. Their metrics are declared in process/metrics.py.
 
-``python -m actionbus.provisioner.dashboards deploy/grafana/dashboards`` writes them. Every panel says in a sentence
-what to read from it; numbers of all replicas are added up, and nothing is shown by run.
+``python -m actionbus.provisioner.dashboards`` writes them, in a checkout. Every panel says in a sentence what to read
+from it; numbers of all replicas are added up, and nothing is shown by run.
 """
 
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
+FOLDER: Final = "deploy/grafana/dashboards"
 WIDTH: Final = 24  # columns of Grafana's grid
 HEIGHT: Final = 8
 RATE: Final = "$__rate_interval"
@@ -250,8 +251,8 @@ def text(name: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write every dashboard into the folder that is named."""
-    (folder,) = arguments
+    """Write every dashboard into the folder that is named, or into its place in a checkout."""
+    (folder,) = arguments or [FOLDER]
     for name in DASHBOARDS:
         (Path(folder) / f"{name}.json").write_text(text(name), encoding="utf-8")
 
