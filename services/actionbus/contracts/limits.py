@@ -20,6 +20,12 @@ class Limits(BaseModel):
     )
     fold_inputs: int = Field(default=2_000, gt=0, description="Most inputs folded into one transaction.")
     fetch_bytes: int = Field(default=4_194_304, gt=0, description="Most bytes fetched from one partition at a time.")
+    command_wait_ms: int = Field(
+        default=3_600_000,
+        gt=0,
+        description="How long a command of an action without an inbox may wait for a worker. Whoever finds it later "
+        "refuses it, and it is sent anew: so it cannot be carried out long after its step was undone.",
+    )
     live_steps: int = Field(default=10_000, gt=0, description="Most live steps of one run.")
     emits_per_result: int = Field(default=100, ge=0, description="Most records one result may emit.")
     error_message_bytes: int = Field(default=4_096, gt=0, description="Longest error message kept of a failed attempt.")

@@ -1,0 +1,96 @@
+"""The engine in one table: what every input does to a run.
+
+``advance`` is pure. The same inputs in the same order give byte-identical runs and events, wherever it is called: in
+the service, in a test without a broker, in a replay. Time enters only as ``now``.
+"""
+
+from typing import assert_never
+
+from actionbus.contracts.requests import RequestKind, WorkflowRequest
+from actionbus.contracts.results import ActionResult, ResultKind
+from actionbus.contracts.run import WorkflowRun
+from actionbus.engine import cancel, compensate, complete, fail, fire, start, started, verdict
+from actionbus.engine.definition import Definition
+from actionbus.engine.draft import Draft
+from actionbus.engine.inputs import Input, RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.progress import settle
+from actionbus.engine.transition import Outcome, Transition
+
+
+def advance(definition: Definition, run: WorkflowRun | None, event: Input, now: int, seq: int) -> Transition:
+    """What an input makes of a run.
+
+    ``run`` is None when there is none of that id. ``now`` is the broker's time in epoch milliseconds and never goes
+    back; ``seq`` is the sequence number of the transaction that will carry the transition. Raises InvariantBroken when
+    the run and the definition do not belong together: that is a mistake of the caller.
+    """
+    match event:
+        case StartRequested():
+            return _start(definition, run, event, now, seq)
+        case RequestMade(request=request):
+            return _request(definition, run, request, now, seq)
+        case ResultReceived(result=result, command=command):
+            if run is None or command.run_id != run.run_id or command.incarnation != run.incarnation:
+                return Transition(run=run, outcome=Outcome.STALE)
+            draft = Draft(definition, run, now, seq)
+            return _after(draft, _answer(draft, event, result))
+        case TimerFired(timer_id=timer_id):
+            if run is None:
+                return Transition(run=None, outcome=Outcome.STALE)
+            draft = Draft(definition, run, now, seq)
+            return _after(draft, fire.fire(draft, timer_id))
+        case _:
+            assert_never(event)
+
+
+def _start(definition: Definition, run: WorkflowRun | None, event: StartRequested, now: int, seq: int) -> Transition:
+    if run is not None:
+        return start.second(run, event.request, now)
+    return start.refusal(definition, event.request, now) or _after(
+        start.begin(definition, event, now, seq), Outcome.APPLIED
+    )
+
+
+def _request(
+    definition: Definition, run: WorkflowRun | None, request: WorkflowRequest, now: int, seq: int
+) -> Transition:
+    if run is None:
+        event = verdict.rejected(request, None, "there is no run of that id", now)
+        return Transition(run=None, outcome=Outcome.REJECTED, event=event)
+    if request.kind is not RequestKind.CANCEL:
+        event = verdict.rejected(request, run, f"a run cannot be asked to {request.kind} in this version", now)
+        return Transition(run=run, outcome=Outcome.REJECTED, event=event)
+    draft = Draft(definition, run, now, seq)
+    refusal = cancel.refusal(draft, request)
+    if refusal is not None:
+        return refusal
+    cancel.cancel(draft, request)
+    return _after(draft, Outcome.APPLIED)
+
+
+def _answer(draft: Draft, event: ResultReceived, result: ActionResult) -> Outcome:
+    command = event.command
+    match result.kind:
+        case ResultKind.SUCCEEDED:
+            return (compensate.undone if command.undo else complete.complete)(draft, result, command)
+        case ResultKind.FAILED:
+            return (compensate.failed if command.undo else fail.fail)(draft, result, command)
+        case ResultKind.STARTED:
+            return started.started(draft, command)
+        case ResultKind.HEARTBEAT | ResultKind.UNKNOWN:
+            return Outcome.STALE
+        case _:
+            assert_never(result.kind)
+
+
+def _after(draft: Draft, outcome: Outcome) -> Transition:
+    match outcome:
+        case Outcome.APPLIED:
+            settle(draft)
+            return draft.transition()
+        case Outcome.FORGOTTEN:
+            return Transition(run=None, outcome=outcome)
+        case Outcome.REPEATED | Outcome.STALE | Outcome.REJECTED:
+            return draft.unchanged(outcome)
+        case _:
+            assert_never(outcome)

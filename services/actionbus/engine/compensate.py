@@ -1,0 +1,137 @@
+"""Undoing: last first, one at a time, tried again by the graph's undo policy, at last an incident, never dropped."""
+
+from actionbus.contracts import identifiers, payloads, templates
+from actionbus.contracts.definitions import ContinueWith, Effect, Fallback
+from actionbus.contracts.errors import InvariantBroken, PayloadRefused
+from actionbus.contracts.events import EntryKind
+from actionbus.contracts.identifiers import CommandId
+from actionbus.contracts.results import ActionError, ActionResult
+from actionbus.contracts.run import Compensation, Incident, StepState, StepStatus, TimerKind
+from actionbus.engine import backoff, end, failure
+from actionbus.engine.draft import Draft
+from actionbus.engine.resolve import resolve
+from actionbus.engine.shapes.step import plan_of
+from actionbus.engine.transition import Outcome
+
+
+def go_on(draft: Draft) -> None:
+    """Begin the next compensation of a run that heads for its ending; end the run when none is left."""
+    if any(step.status is StepStatus.COMPENSATING for step in draft.steps.values()):
+        return
+    if draft.compensations:
+        begin(draft, draft.compensations[-1])
+    else:
+        end.arrive(draft)
+
+
+def begin(
+    draft: Draft, undo: Compensation, *, resolution: bytes | None = None, error: ActionError | None = None
+) -> None:
+    """Send the command that undoes a step. ``resolution`` and ``error`` tell how the run goes on after it, if so."""
+    draft.compensations = tuple(each for each in draft.compensations if each is not undo)
+    step = StepState(
+        path=undo.step,
+        status=StepStatus.COMPENSATING,
+        action=undo.action,
+        attempt=1,
+        dispatch_seq=draft.seq,
+        scheduled_at=draft.now,
+        first_scheduled_at=draft.now,
+        input=undo.input,
+        output=undo.output,
+        error=error,
+        resolution=resolution,
+    )
+    try:
+        step = step.replace(input=_input(draft, undo))
+    except PayloadRefused as refused:
+        _open_incident(draft, step.replace(dispatch_seq=0), f"the input of the undo cannot be made: {refused}")
+        return
+    draft.keep(step)
+    draft.tell(EntryKind.COMPENSATION_SCHEDULED, step, step.input)
+
+
+def again(draft: Draft, step: StepState) -> None:
+    """Send the next attempt to undo a step."""
+    step = step.replace(attempt=step.attempt + 1, dispatch_seq=draft.seq, scheduled_at=draft.now)
+    draft.keep(step)
+    draft.tell(EntryKind.COMPENSATION_SCHEDULED, step, step.input)
+
+
+def undone(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
+    """A worker says that a step is undone or never happened: any attempt's word counts."""
+    step = draft.steps.get(command.path)
+    if step is None or step.status is not StepStatus.COMPENSATING or not 1 <= command.attempt <= step.attempt:
+        return Outcome.STALE
+    data = result.output if result.output and len(result.output) <= draft.definition.limits.payload_bytes else None
+    draft.disarm(step.path)
+    del draft.steps[step.path]
+    draft.tell(EntryKind.STEP_COMPENSATED, step, data)
+    if draft.incident is not None and draft.incident.step == step.path:
+        draft.incident = None
+        draft.note(EntryKind.INCIDENT_CLOSED, step=step.path)
+    if draft.ending is not None:
+        draft.unwind()
+    else:
+        resolve(draft, step, _resolution(draft, step))
+    return Outcome.APPLIED
+
+
+def failed(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
+    """A worker says that an attempt to undo a step failed. Only the current attempt's failure counts."""
+    step = draft.steps.get(command.path)
+    if step is None or step.status is not StepStatus.COMPENSATING or step.attempt != command.attempt:
+        return Outcome.STALE
+    if step.dispatch_seq == 0:
+        return Outcome.REPEATED
+    broken(draft, step, result.error or ActionError(type=failure.UNREADABLE, message="the worker gave no error"))
+    return Outcome.APPLIED
+
+
+def broken(draft: Draft, step: StepState, error: ActionError) -> None:
+    """An attempt to undo a step failed or took too long: try again by the policy, else call an operator."""
+    policy = draft.definition.graph.undo_retry
+    limit = backoff.attempts(policy)
+    error = failure.bounded(error, draft.definition.limits)
+    draft.disarm(step.path, TimerKind.START_TO_CLOSE)
+    draft.tell(EntryKind.COMPENSATION_FAILED, step, failure.as_bytes(error))
+    waiting = step.replace(dispatch_seq=0)
+    if not error.retryable and error.type != failure.DEADLINE_PASSED:
+        _open_incident(draft, waiting, f"undoing it failed for good: {error.type}: {error.message}")
+        return
+    if limit is not None and step.attempt >= limit:
+        _open_incident(
+            draft, waiting, f"all {limit} attempts to undo it failed, the last: {error.type}: {error.message}"
+        )
+        return
+    delay = error.retry_after_ms
+    if delay is None:
+        key = identifiers.step_key(draft.run.run_id, draft.run.incarnation, step.path)
+        delay = backoff.delay_before_next(policy, step.attempt, identifiers.command_id(key, step.attempt, undo=True))
+    if delay == 0:
+        again(draft, step)
+    else:
+        draft.keep(waiting)
+        draft.arm(TimerKind.RETRY, draft.now + delay, step.path)
+
+
+def _input(draft: Draft, undo: Compensation) -> bytes:
+    """The input of the undo. Beside an inbox it stays open in what the step made: the worker reads it from the row."""
+    if plan_of(draft, undo.step).action.effect is Effect.TRANSACTIONAL:
+        return undo.input
+    made = payloads.decode(undo.output) if undo.output is not None else None
+    return payloads.encode(templates.fill(payloads.decode(undo.input), {templates.MADE: made}))
+
+
+def _open_incident(draft: Draft, step: StepState, reason: str) -> None:
+    draft.keep(step)
+    draft.incident = Incident(reason=reason, step=step.path, since=draft.now)
+    draft.tell(EntryKind.INCIDENT_OPENED, step, reason=reason)
+
+
+def _resolution(draft: Draft, step: StepState) -> Fallback | ContinueWith:
+    if step.resolution is not None:
+        then = plan_of(draft, step.path).rules[payloads.decode(step.resolution)["rule"] - 1].then
+        if isinstance(then, Fallback | ContinueWith):
+            return then
+    raise InvariantBroken(f"run {draft.run.run_id} undid {step.path} and does not know how to go on")

@@ -1,0 +1,71 @@
+"""A worker says that a step succeeded: check what it gave, publish what it asks for, and let the run go on."""
+
+from actionbus.contracts import payloads
+from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.events import EntryKind
+from actionbus.contracts.identifiers import CommandId
+from actionbus.contracts.payloads import Json
+from actionbus.contracts.results import ActionError, ActionResult
+from actionbus.contracts.run import StepState, StepStatus
+from actionbus.engine import fail, failure
+from actionbus.engine.draft import Draft
+from actionbus.engine.shapes.step import plan_of
+from actionbus.engine.transition import Outcome
+
+
+def complete(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
+    """Accept a success of any attempt while the step waits for one: the step key is the same, so the effect is one."""
+    step = draft.steps.get(command.path)
+    if step is None or not 1 <= command.attempt <= step.attempt:
+        return Outcome.STALE
+    if step.status is not StepStatus.SCHEDULED and step.status is not StepStatus.BACKING_OFF:
+        return Outcome.STALE
+    output = result.output if result.output is not None else b"null"
+    value, error = _read(draft, step, result, output)
+    if error is not None:
+        if step.attempt != command.attempt or step.status is not StepStatus.SCHEDULED:
+            return Outcome.STALE
+        fail.broken(draft, step, error)
+        return Outcome.APPLIED
+    draft.disarm(step.path)
+    draft.know(step.path, value)
+    _keep_for_undo(draft, step, output)
+    draft.note(EntryKind.STEP_SUCCEEDED, step=step.path, action=step.action, attempt=command.attempt, data=output)
+    for emit in result.emits:
+        draft.note(EntryKind.RECORD_EMITTED, step=step.path, data=payloads.encode({"topic": emit.topic}))
+    draft.emits.extend(result.emits)
+    draft.finish(step.path, output)
+    return Outcome.APPLIED
+
+
+def _read(draft: Draft, step: StepState, result: ActionResult, output: bytes) -> tuple[Json, ActionError | None]:
+    """The output as a value, or the error that it is."""
+    limits = draft.definition.limits
+    if len(output) > limits.payload_bytes:
+        return None, failure.refused(
+            failure.RESULT_TOO_LARGE, f"the output has {len(output)} bytes, the limit is {limits.payload_bytes}"
+        )
+    declared = draft.definition.action(step.action).emits
+    if len(result.emits) > limits.emits_per_result:
+        return None, failure.refused(
+            failure.EMIT_REFUSED,
+            f"the result emits {len(result.emits)} records, the limit is {limits.emits_per_result}",
+        )
+    for emit in result.emits:
+        if emit.topic not in declared:
+            return None, failure.refused(
+                failure.EMIT_REFUSED, f"the action did not declare that it emits to {emit.topic}"
+            )
+    try:
+        value = payloads.decode(output)
+        draft.definition.output_of(step.action).check(value)
+    except PayloadRefused as refused:
+        return None, failure.refused(failure.OUTPUT_REFUSED, str(refused))
+    return value, None
+
+
+def _keep_for_undo(draft: Draft, step: StepState, output: bytes) -> None:
+    if plan_of(draft, step.path).undo_sees_output:
+        draft.compensations = tuple(
+            undo.replace(output=output) if undo.step == step.path else undo for undo in draft.compensations
+        )

@@ -1,0 +1,135 @@
+"""A definition as the engine reads it: the graph with every node at its path, prepared once and shared by all its runs.
+
+A static path is a node's place in the graph; a run's path may carry item indexes, ``charge[3].book`` for
+``charge[].book``.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actionbus.contracts import templates
+from actionbus.contracts.definitions import ActionSpec, Graph
+from actionbus.contracts.errors import DefinitionRefused
+from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
+from actionbus.contracts.validation import Schema
+from actionbus.engine.liveness import RUN_INPUT, Liveness, liveness
+from actionbus.engine.shapes import SHAPES
+from actionbus.engine.shapes.shape import Shape
+from actionbus.engine.template import Template
+
+_INDEX: Final = re.compile(r"\[\d+\]")
+ROOT: Final = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A node with its static path, the path around it, its shape and what that prepared."""
+
+    path: str
+    parent: str | None
+    node: Any
+    shape: Shape
+    plan: Any
+
+
+class Definition:
+    """A compiled graph. It never changes, and holds nothing of any run."""
+
+    def __init__(self, graph: Graph, *, limits: Limits = DEFAULT_LIMITS, run_retention_ms: int) -> None:
+        """Compile a graph that ``contracts.checks.check`` has passed.
+
+        Raises DefinitionRefused for what it meets itself: unknown kinds, unreadable schemas, references to no step.
+        ``run_retention_ms``: for how long an ended run is kept, and a second start with its id refused.
+        """
+        self.graph = graph
+        self.limits = limits
+        self.run_retention_ms = run_retention_ms
+        self.name = graph.name
+        self.version = graph.version
+        self.hash = graph.hash
+        self.output = Template.of(graph.output)
+        self.input_schema = Schema(graph.input_schema)
+        self.output_schema = Schema(graph.output_schema)
+        self._inputs = {name: Schema(spec.input_schema) for name, spec in graph.actions.items()}
+        self._outputs = {name: Schema(spec.output_schema) for name, spec in graph.actions.items()}
+        self.places: dict[str, Place] = {}
+        self._by_id: dict[str, str] = {}
+        for place in _walk(graph):
+            self.places[place.path] = place
+            self._by_id.setdefault(getattr(place.node, "id", ""), place.path)
+        self.liveness: Liveness = self._liveness()
+        self.reads_input = RUN_INPUT in self.liveness.read
+
+    def place(self, path: str) -> Place | None:
+        """The node at a run's path, or None when the graph has no such place."""
+        return self.places.get(static(path))
+
+    def action(self, name: str) -> ActionSpec:
+        """What is known of an action."""
+        return self.graph.actions[name]
+
+    def input_of(self, action: str) -> Schema:
+        """The schema of an action's input."""
+        return self._inputs[action]
+
+    def output_of(self, action: str) -> Schema:
+        """The schema of an action's output."""
+        return self._outputs[action]
+
+    def source(self, step: str, reader: str) -> str:
+        """The run's path of the step with that id, as a node at the run's path ``reader`` sees it."""
+        found = self._by_id[step]
+        return found if "[" not in found else beside(found, reader)
+
+    def _liveness(self) -> Liveness:
+        readers: dict[str, list[str]] = {RUN_INPUT: []}
+        for place in self.places.values():
+            for body in place.shape.reads(place.node):
+                self._note(readers, body, place.path)
+        self._note(readers, self.graph.output, ROOT)
+        return liveness({path: place.parent for path, place in self.places.items()}, readers)
+
+    def _note(self, readers: dict[str, list[str]], body: Any, reader: str) -> None:
+        for path in templates.references(body):
+            if path[0] == templates.INPUT:
+                readers[RUN_INPUT].append(reader)
+            elif path[0] == templates.STEPS:
+                name = str(path[1]) if len(path) > 1 else ""
+                if name not in self._by_id:
+                    raise DefinitionRefused(f"{reader or 'the output'} reads the step {name!r}, which is not there")
+                readers.setdefault(self._by_id[name], []).append(reader)
+
+
+def static(path: str) -> str:
+    """The static path of a run's path."""
+    return _INDEX.sub("[]", path) if "[" in path else path
+
+
+def beside(path: str, other: str) -> str:
+    """The run's path for a static path, with the item indexes of another run's path that shares its beginning."""
+    indexes = iter(_INDEX.findall(other))
+    return re.sub(re.escape("[]"), lambda _: next(indexes, "[]"), path)
+
+
+def around(path: str) -> str:
+    """The path of the node around the one at this path; both may be a run's paths or static ones."""
+    if path.endswith("]"):
+        return path[: path.rindex("[")]
+    return path.rpartition(".")[0]
+
+
+def _walk(graph: Graph) -> Iterator[Place]:
+    waiting: list[tuple[str, str | None, Any]] = [(ROOT, None, graph.root)]
+    while waiting:
+        path, parent, node = waiting.pop()
+        shape = SHAPES.get(node.kind)
+        if shape is None:
+            raise DefinitionRefused(f"{path}: there is no kind of node called {node.kind!r}")
+        yield Place(path=path, parent=parent, node=node, shape=shape, plan=shape.plan(node, graph))
+        below = [
+            (f"{path}{suffix}" if path else suffix.lstrip("."), path, each)
+            for suffix, each in shape.inside(node, graph)
+        ]
+        waiting.extend(reversed(below))

@@ -1,0 +1,62 @@
+"""How a run ends: at once when it completed, by way of its compensations otherwise."""
+
+from actionbus.contracts.errors import InvariantBroken, PayloadRefused
+from actionbus.contracts.events import EntryKind
+from actionbus.contracts.results import ActionError
+from actionbus.contracts.run import RunStatus, TimerKind
+from actionbus.engine import failure
+from actionbus.engine.draft import Draft
+
+
+def complete(draft: Draft) -> None:
+    """Every node is done: make the output and end the run. An output that cannot be made fails the run."""
+    definition = draft.definition
+    try:
+        value = draft.fill(definition.output, "")
+        definition.output_schema.check(value)
+        output = draft.fill_bytes(definition.output, "")
+    except PayloadRefused as refused:
+        error = failure.refused(failure.OUTPUT_REFUSED, f"the run's output: {refused}")
+        draft.decide("compensate", reason=f"{error.type}: {error.message}")
+        head_for(draft, RunStatus.FAILED, error)
+        return
+    draft.output = output
+    _close(draft, RunStatus.COMPLETED, output)
+
+
+def head_for(draft: Draft, ending: RunStatus, error: ActionError, *, only: str | None = None) -> None:
+    """Give up what is under way and undo what the run did; then end it. ``only``: undo that step and nothing else.
+
+    A step that is being undone already goes on being undone, and counts as the first.
+    """
+    draft.moves.clear()
+    draft.abandon("")
+    if only is not None:
+        draft.compensations = tuple(undo for undo in draft.compensations if undo.step == only)
+    draft.timers = tuple(timer for timer in draft.timers if timer.step is not None)
+    draft.input = None
+    draft.status = RunStatus.COMPENSATING
+    draft.ending = ending
+    draft.error = error
+    if draft.compensations or draft.steps:
+        draft.note(EntryKind.RUN_COMPENSATING, reason=f"{error.type}: {error.message}")
+    draft.unwind()
+
+
+def arrive(draft: Draft) -> None:
+    """Nothing is left to undo: the run ends as it was heading to."""
+    if draft.ending is None or draft.error is None:
+        raise InvariantBroken(f"run {draft.run.run_id} unwinds without an ending")
+    _close(draft, draft.ending, failure.as_bytes(draft.error))
+
+
+def _close(draft: Draft, status: RunStatus, data: bytes) -> None:
+    draft.status = status
+    draft.ending = None
+    draft.input = None
+    draft.incident = None
+    draft.steps.clear()
+    draft.scopes.clear()
+    draft.timers = ()
+    draft.arm(TimerKind.RETENTION, draft.now + draft.definition.run_retention_ms)
+    draft.note(EntryKind.RUN_ENDED, data=data)

@@ -1,0 +1,57 @@
+"""An error of an action as data: what templates and events see of it, and how much of it is kept."""
+
+from typing import Final
+
+from actionbus.contracts import payloads
+from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.limits import Limits
+from actionbus.contracts.payloads import Json
+from actionbus.contracts.results import ActionError
+
+# The error types that actionbus itself gives; everything else is the user's.
+TIMEOUT: Final = "Timeout"
+CANCELLED: Final = "Cancelled"
+INPUT_REFUSED: Final = "InputRefused"
+OUTPUT_REFUSED: Final = "OutputRefused"
+RESULT_TOO_LARGE: Final = "ResultTooLarge"
+EMIT_REFUSED: Final = "EmitRefused"
+DEADLINE_PASSED: Final = "DeadlinePassed"
+STATE_TOO_LARGE: Final = "StateTooLarge"
+UNREADABLE: Final = "Unreadable"
+_CUT: Final = " [cut]"
+
+
+def refused(kind: str, message: str) -> ActionError:
+    """An error that no further attempt can help."""
+    return ActionError(type=kind, message=message, retryable=False)
+
+
+def as_json(error: ActionError) -> Json:
+    """The error as a template and a reader of events see it."""
+    value: dict[str, Json] = {"type": error.type, "message": error.message, "retryable": error.retryable}
+    if error.retry_after_ms is not None:
+        value["retry_after_ms"] = error.retry_after_ms
+    if error.details is not None:
+        try:
+            value["details"] = payloads.decode(error.details)
+        except PayloadRefused:  # information only: a worker that breaks it must not hide the error itself
+            value["details"] = error.details.decode(errors="replace")
+    return value
+
+
+def as_bytes(error: ActionError) -> bytes:
+    """The same as canonical JSON."""
+    return payloads.encode(as_json(error))
+
+
+def bounded(error: ActionError, limits: Limits) -> ActionError:
+    """The error with its message cut, and its details left out, where they are longer than the limits allow."""
+    limit = limits.error_message_bytes
+    message, details = error.message, error.details
+    if len(message) * 4 > limit and len(data := message.encode()) > limit:
+        message = data[: max(0, limit - len(_CUT))].decode(errors="ignore") + _CUT
+    if details is not None and len(details) > limit:
+        details = None
+    if message is error.message and details is error.details:
+        return error
+    return error.replace(message=message, details=details)

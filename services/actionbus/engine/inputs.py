@@ -1,0 +1,41 @@
+"""Everything that can happen to a run: the closed union that ``advance`` takes."""
+
+from dataclasses import dataclass
+
+from actionbus.contracts.identifiers import CommandId
+from actionbus.contracts.requests import WorkflowRequest
+from actionbus.contracts.results import ActionResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequested:
+    """A request to start a run. The incarnation derives from the offset of the request."""
+
+    request: WorkflowRequest
+    incarnation: str
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestMade:
+    """A request about a run that should exist."""
+
+    request: WorkflowRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultReceived:
+    """A worker's answer. Its nonce was checked, and ``command`` is its command id taken apart."""
+
+    result: ActionResult
+    command: CommandId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFired:
+    """A timer of the run is due."""
+
+    timer_id: int
+
+
+Input = StartRequested | RequestMade | ResultReceived | TimerFired

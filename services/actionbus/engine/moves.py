@@ -1,0 +1,45 @@
+"""What the engine's files leave with a draft for ``progress`` to carry on. No move outlives its transition."""
+
+from dataclasses import dataclass
+
+from actionbus.contracts.results import ActionError
+from actionbus.contracts.run import StepState
+
+
+@dataclass(slots=True)
+class Enter:
+    """The turn of the node at a path has come."""
+
+    path: str
+
+
+@dataclass(slots=True)
+class Finished:
+    """The node at a path is done; its output is JSON, or None when it has none."""
+
+    path: str
+    output: bytes | None
+
+
+@dataclass(slots=True)
+class Broken:
+    """A step could not even be dispatched; its rules are to be asked."""
+
+    step: StepState
+    error: ActionError
+
+
+@dataclass(slots=True)
+class Failed:
+    """The node at a path has failed for good; whatever is around it decides."""
+
+    path: str
+    error: ActionError
+
+
+@dataclass(slots=True)
+class Unwind:
+    """The next compensation is due, or the run's ending when there is none left."""
+
+
+Move = Enter | Finished | Broken | Failed | Unwind

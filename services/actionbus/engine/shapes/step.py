@@ -1,0 +1,151 @@
+"""One use of an action: dispatched, dispatched again, and the place where its fallback stands in for it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actionbus.contracts import payloads, templates
+from actionbus.contracts.definitions import ActionSpec, Effect, Fallback, Graph, RetryPolicy, Rule, StepNode
+from actionbus.contracts.errors import DefinitionRefused, InvariantBroken, PayloadRefused
+from actionbus.contracts.events import EntryKind
+from actionbus.contracts.payloads import Json
+from actionbus.contracts.results import ActionError
+from actionbus.contracts.run import Compensation, StepState, StepStatus, TimerKind
+from actionbus.engine import failure
+from actionbus.engine.shapes.shape import Shape
+from actionbus.engine.template import Template, sized
+
+if TYPE_CHECKING:  # as in shape.py
+    from actionbus.engine.definition import Place
+    from actionbus.engine.draft import Draft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPlan:
+    """What is known of a step before any run."""
+
+    action: ActionSpec
+    input: Template
+    undo_action: str
+    undo: Template | None
+    retry: RetryPolicy
+    rules: tuple[Rule, ...]
+    start_to_close_ms: int
+    schedule_to_close_ms: int | None
+
+    @property
+    def undo_sees_output(self) -> bool:
+        """Whether the engine has to keep the output for the undo; where there is an inbox the worker reads it there."""
+        return self.undo is not None and self.undo.reads_made and self.action.effect is not Effect.TRANSACTIONAL
+
+
+class StepShape(Shape):
+    """See ``Shape``."""
+
+    def inside(self, node: StepNode, graph: Graph) -> Iterator[tuple[str, StepNode]]:
+        """Its fallbacks: steps of their own under the id of their action. Their ids hold a dot: nothing reads them."""
+        del graph
+        for call in {
+            rule.then.call.action: rule.then.call for rule in node.rules if isinstance(rule.then, Fallback)
+        }.values():
+            yield f".{call.action}", StepNode(id=f"{node.id}.{call.action}", call=call)
+
+    def reads(self, node: StepNode) -> Iterator[Json]:
+        """The inputs of the step, of its undo and of all its fallbacks: they are asked for before the step is done."""
+        yield node.call.input
+        if node.undo is not None:
+            yield node.undo.input
+        for rule in node.rules:
+            if isinstance(rule.then, Fallback):
+                yield rule.then.call.input
+
+    def plan(self, node: StepNode, graph: Graph) -> StepPlan:
+        """Look its templates through and find its action."""
+        spec = graph.actions.get(node.call.action)
+        if spec is None:
+            raise DefinitionRefused(
+                f"step {node.id} uses the action {node.call.action}, which the definition does not hold"
+            )
+        return StepPlan(
+            action=spec,
+            input=Template.of(node.call.input),
+            undo_action=node.undo.action if node.undo else "",
+            undo=Template.of(node.undo.input) if node.undo else None,
+            retry=node.retry or spec.retry,
+            rules=node.rules,
+            start_to_close_ms=node.start_to_close_ms or spec.start_to_close_ms,
+            schedule_to_close_ms=node.schedule_to_close_ms,
+        )
+
+    def enter(self, draft: "Draft", place: "Place", path: str) -> None:
+        """Schedule the first attempt, and register what undoes the step: a step that times out may have happened."""
+        plan: StepPlan = place.plan
+        try:
+            data = _input(draft, plan, path)
+            undo = _undo(draft, plan, path)
+        except PayloadRefused as refused:
+            step = StepState(path=path, status=StepStatus.PENDING, action=plan.action.id)
+            draft.broken(step, failure.refused(failure.INPUT_REFUSED, str(refused)))
+            return
+        if undo is not None:
+            draft.compensations = (*draft.compensations, undo)
+        step = StepState(
+            path=path,
+            status=StepStatus.SCHEDULED,
+            action=plan.action.id,
+            attempt=1,
+            dispatch_seq=draft.seq,
+            scheduled_at=draft.now,
+            first_scheduled_at=draft.now,
+            input=data,
+        )
+        draft.keep(step)
+        if plan.schedule_to_close_ms is not None:
+            draft.arm(TimerKind.SCHEDULE_TO_CLOSE, draft.now + plan.schedule_to_close_ms, path)
+        draft.tell(EntryKind.STEP_SCHEDULED, step, data)
+
+    def finished(self, draft: "Draft", place: "Place", path: str, child: str, output: bytes | None) -> None:
+        """Its fallback is done: the output becomes that of the step."""
+        del place, child
+        draft.finish(path, output)
+
+    def failed(self, draft: "Draft", place: "Place", path: str, child: str, error: ActionError) -> None:
+        """Its fallback failed as well."""
+        del place, child
+        draft.steps.pop(path, None)
+        draft.fail(path, error)
+
+
+def plan_of(draft: "Draft", path: str) -> StepPlan:
+    """The plan of the step at a run's path."""
+    place = draft.definition.place(path)
+    if place is None or not isinstance(place.plan, StepPlan):
+        raise InvariantBroken(f"run {draft.run.run_id} has a step {path} that its definition does not know")
+    return place.plan
+
+
+def again(draft: "Draft", step: StepState) -> None:
+    """Schedule the next attempt of a step."""
+    step = step.replace(
+        status=StepStatus.SCHEDULED, attempt=step.attempt + 1, dispatch_seq=draft.seq, scheduled_at=draft.now
+    )
+    draft.keep(step)
+    draft.tell(EntryKind.STEP_SCHEDULED, step, step.input)
+
+
+def _input(draft: "Draft", plan: StepPlan, path: str) -> bytes:
+    more: dict[str, Json] = {}
+    failed = draft.steps.get(path.rpartition(".")[0]) if plan.input.reads_error else None
+    if failed is not None and failed.error is not None:
+        more[templates.ERROR] = failure.as_json(failed.error)
+    value = draft.fill(plan.input, path, **more)
+    draft.definition.input_of(plan.action.id).check(value)
+    return sized(plan.input.constant or payloads.encode(value), draft.definition.limits)
+
+
+def _undo(draft: "Draft", plan: StepPlan, path: str) -> Compensation | None:
+    if plan.undo is None:
+        return None
+    bound = templates.bind(plan.undo.body, draft.roots(plan.undo, path, {}))
+    data = sized(payloads.encode(bound), draft.definition.limits)
+    return Compensation(step=path, action=plan.undo_action, input=data)
