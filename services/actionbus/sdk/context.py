@@ -1,0 +1,150 @@
+"""What an action is told about the attempt it is, and what it may ask for. The worker makes one for each attempt."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from actionbus.contracts import payloads
+from actionbus.contracts.commands import ActionCommand
+from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.results import Emit
+from actionbus.sdk.errors import NonRetryable
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+
+class ActionContext:
+    """One attempt of one step, as its action sees it. Used by one attempt only, in one task or thread."""
+
+    __slots__ = (
+        "_allowed",
+        "_cancelled",
+        "_emitted",
+        "_log",
+        "_session",
+        "attempt",
+        "command_id",
+        "deadline",
+        "run_id",
+        "step",
+        "step_key",
+        "workflow",
+    )
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        workflow: str,
+        step: str,
+        step_key: str,
+        command_id: str,
+        attempt: int,
+        deadline: int | None = None,
+        emits: tuple[str, ...] = (),
+        session: "AsyncSession | None" = None,
+    ) -> None:
+        self.run_id = run_id
+        self.workflow = workflow
+        self.step = step
+        self.step_key = step_key
+        """The idempotency key: the same for all attempts of the step, different for every other step."""
+        self.command_id = command_id
+        self.attempt = attempt
+        """1 for the first attempt."""
+        self.deadline = deadline
+        """Epoch milliseconds after which nobody waits for the result; None: no end."""
+        self._allowed = emits
+        self._session = session
+        self._emitted: list[Emit] = []
+        self._cancelled = False
+        self._log: Any = None
+
+    @classmethod
+    def of(
+        cls, command: ActionCommand, *, emits: tuple[str, ...] = (), session: "AsyncSession | None" = None
+    ) -> "ActionContext":
+        """The context of the attempt that a command orders; ``emits`` are the topics the action declares."""
+        return cls(
+            run_id=command.run_id,
+            workflow=command.workflow,
+            step=command.step,
+            step_key=command.step_key,
+            command_id=command.command_id,
+            attempt=command.attempt,
+            deadline=command.deadline,
+            emits=emits,
+            session=session,
+        )
+
+    @property
+    def log(self) -> Any:
+        """A structlog logger that says in every line which attempt of which step of which run it is about."""
+        if self._log is None:
+            self._log = structlog.get_logger("action").bind(
+                run_id=self.run_id, workflow=self.workflow, step=self.step, attempt=self.attempt
+            )
+        return self._log
+
+    @property
+    def db(self) -> "AsyncSession":
+        """The database session whose commit is also the completion of the step: a transactional action's only."""
+        if self._session is None:
+            raise NonRetryable(
+                f"step {self.step}: ctx.db is there for transactional actions only: declare the action with "
+                'effect="transactional"',
+                type="NoSession",
+            )
+        return self._session
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the result any more. A long sync function may look here and stop."""
+        return self._cancelled
+
+    def cancel(self) -> None:
+        """Say that nobody waits for the result any more; the worker calls it."""
+        self._cancelled = True
+
+    def emit(
+        self, topic: str, key: Any = None, value: Any = None, headers: Mapping[str, str | bytes] | None = None
+    ) -> None:
+        """Ask for a record to be published when this attempt's result is accepted: exactly once, or never.
+
+        The topic must stand in the action's ``emits``. Text and bytes go out as they are, anything else as JSON; no
+        value is a tombstone. Raises NonRetryable of type EmitRefused.
+        """
+        if topic not in self._allowed:
+            known = f"it declares {', '.join(self._allowed)}" if self._allowed else "it declares none"
+            raise NonRetryable(
+                f"the action may not emit to {topic}: name it in emits=[...]; {known}", type="EmitRefused"
+            )
+        self._emitted.append(
+            Emit(
+                topic=topic,
+                key=_bytes(topic, key),
+                value=_bytes(topic, value),
+                headers={
+                    name: each.encode() if isinstance(each, str) else each for name, each in (headers or {}).items()
+                },
+            )
+        )
+
+    @property
+    def emitted(self) -> tuple[Emit, ...]:
+        """The records asked for so far; they travel with the result."""
+        return tuple(self._emitted)
+
+
+def _bytes(topic: str, value: Any) -> bytes | None:
+    if value is None or isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    try:
+        return payloads.encode(to_jsonable_python(value))
+    except (PydanticSerializationError, PayloadRefused) as error:
+        raise NonRetryable(f"the record for {topic} cannot be written as JSON: {error}", type="EmitRefused") from error

@@ -1,0 +1,33 @@
+"""Durations as people write them: ``"1s"``, ``"5m"``, ``"1h30m"``, a timedelta, or a number of seconds."""
+
+import re
+from datetime import timedelta
+from math import isfinite
+from typing import Final
+
+from actionbus.contracts.errors import DefinitionRefused
+
+Duration = str | int | float | timedelta
+
+_UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_WHOLE: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
+
+
+def milliseconds(value: Duration, *, what: str) -> int:
+    """A duration in whole milliseconds; raise DefinitionRefused when it is none, or negative. ``what`` names it."""
+    return round(_exact(value, what))
+
+
+def _exact(value: Duration, what: str) -> float:
+    if isinstance(value, timedelta):
+        found = value.total_seconds() * 1_000
+    elif isinstance(value, str):
+        if _WHOLE.fullmatch(value) is None:
+            raise DefinitionRefused(f'{what} {value!r} is no duration: write "250ms", "1s", "5m", "1h30m" or "2d"')
+        found = sum(float(number) * _UNITS_MS[unit] for number, unit in _PART.findall(value))
+    else:
+        found = value * 1_000.0
+    if not isfinite(found) or found < 0:
+        raise DefinitionRefused(f"{what} {value!r} is no duration: it must be finite and not negative")
+    return found

@@ -1,0 +1,167 @@
+"""What a workflow function is given: it writes down each step, in order, as a node of the graph."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec, TypeVar, assert_never
+
+from actionbus.contracts import definitions, identifiers
+from actionbus.contracts.definitions import EmitNode, RetryPolicy, StepNode
+from actionbus.contracts.errors import IdentifierRefused
+from actionbus.contracts.templates import MADE, STEPS
+from actionbus.sdk import duration, fitting, place, shape
+from actionbus.sdk.action import Action
+from actionbus.sdk.call import Call
+from actionbus.sdk.duration import Duration
+from actionbus.sdk.place import Place
+from actionbus.sdk.reference import Origin, Reference
+from actionbus.sdk.retry import Retry
+from actionbus.sdk.rule import OnFailure
+from actionbus.sdk.template import Built, Writing
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class Draft:
+    """What has been written down so far."""
+
+    nodes: list[StepNode | EmitNode] = field(default_factory=list[StepNode | EmitNode])
+    places: dict[str, Place] = field(default_factory=dict[str, Place])
+    actions: dict[str, Action[..., Any]] = field(default_factory=dict[str, Action[..., Any]])
+
+
+class Flow:
+    """Writes steps down. It exists only while its workflow function is read."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+
+    def run(
+        self,
+        call: Call[R],
+        *,
+        id: str | None = None,  # noqa: A002 - the user's word
+        undo: Callable[[R], Call[Any]] | None = None,
+        on_failure: Sequence[OnFailure[R]] = (),
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        schedule_to_close: Duration | None = None,
+    ) -> R:
+        """Add a step that runs an action, and give a reference to what it will give.
+
+        ``undo`` writes the call that takes the step back, from what the step made. ``on_failure`` are the decisions,
+        tried in order; without a match the step is retried, then the run is undone. ``retry`` and ``timeout`` (of one
+        attempt) replace the action's own; ``schedule_to_close`` limits all attempts together. The step's id is the
+        action's id unless ``id`` is given. Raises DefinitionRefused, naming the line.
+        """
+        at = place.here()
+        writing = Writing(at, (self._draft,))
+        if not isinstance(call, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - users without a type checker
+            raise writing.refusal(f"flow.run takes a call of an action, as in flow.run(create_user(...)), not {call!r}")
+        step = self._claim(id, call.action.id, writing, f'flow.run({call.action.id}(...), id="...")')
+        self._draft.nodes.append(
+            StepNode(
+                id=step,
+                call=self._call(call, writing),
+                undo=None if undo is None else self._undo(step, call.action, undo, writing),
+                retry=None if retry is None else retry.policy,
+                rules=tuple(self._rule(each, call.action) for each in on_failure),
+                start_to_close_ms=_limit(timeout, "timeout", writing),
+                schedule_to_close_ms=_limit(schedule_to_close, "schedule_to_close", writing),
+            )
+        )
+        returns = call.action.signature.returns
+        found = Origin((STEPS, step), returns, shape.of(returns, "given"), self._draft)
+        return Reference(found)  # type: ignore[return-value] - it stands for an R
+
+    def emit(self, topic: str, *, key: Any = None, value: Any = None, id: str | None = None) -> None:  # noqa: A002 - the user's word
+        """Add a record that is published to a topic when the run gets here: exactly once. Raises DefinitionRefused."""
+        writing = Writing(place.here(), (self._draft,))
+        default = re.sub(r"[^a-z0-9]+", "-", f"emit-{topic.lower()}").strip("-")
+        node = self._claim(id, default, writing, 'flow.emit(..., id="...")')
+        self._draft.nodes.append(
+            EmitNode(id=node, topic=topic, key=writing.open(key, "key")[0], value=writing.open(value, "value")[0])
+        )
+
+    def output(self, model: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """A model whose fields are values and references: to be returned, or passed to an action."""
+        at = place.here()
+        if args:
+            raise Writing(at, ()).refusal("flow.output takes the model and its fields by name")
+        return Built(model, dict(kwargs))  # type: ignore[return-value] - it stands for an R
+
+    def _claim(self, given: str | None, default: str, writing: Writing, how: str) -> str:
+        try:
+            step = identifiers.name("step id", default if given is None else given)
+        except IdentifierRefused as error:
+            raise writing.refusal(str(error)) from None
+        if step in self._draft.places:
+            raise writing.refusal(
+                f"there is a step {step} already, at {self._draft.places[step]}: give this one an id of its own, {how}"
+            )
+        self._draft.places[step] = writing.at
+        return step
+
+    def _use(self, action: Action[..., Any], writing: Writing) -> None:
+        other = self._draft.actions.setdefault(action.id, action)
+        if other is not action:
+            raise writing.refusal(f"two actions have the id {action.id}: {other.declared_at} and {action.declared_at}")
+
+    def _call(self, call: Call[Any], writing: Writing) -> definitions.Call:
+        self._use(call.action, writing)
+        return definitions.Call(action=call.action.id, input=writing.call(call.take()))
+
+    def _undo(
+        self, step: str, action: Action[..., Any], undo: Callable[[Any], Call[Any]], writing: Writing
+    ) -> definitions.Call:
+        scope = object()
+        returns = action.signature.returns
+        made = Origin((MADE,), returns, shape.of(returns, "given"), scope, unseen=action.store is None)
+        call = undo(Reference(made))
+        if not isinstance(call, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - users without a type checker
+            raise writing.refusal(
+                f"undo of {step} gives {call!r}: it must give a call, as in undo=lambda made: delete(id=made.id)"
+            )
+        if action.store is not None and call.action.store != action.store:
+            raise writing.refusal(
+                f"{call.action.id} cannot undo {action.id}: the step commits in the store {action.store}, so its undo "
+                f'must be transactional in the same store: declare {call.action.id} with effect="transactional", '
+                f'store="{action.store}"'
+            )
+        return self._call(call, Writing(call.place, (self._draft, scope)))
+
+    def _rule(self, rule: OnFailure[Any], action: Action[..., Any]) -> definitions.Rule:
+        writing = Writing(rule.place, (self._draft,))
+        return definitions.Rule(error_type=rule.error_type, then=self._resolution(rule, action, writing))
+
+    def _resolution(self, rule: OnFailure[Any], action: Action[..., Any], writing: Writing) -> definitions.Resolution:
+        returns = action.signature.returns
+        match rule.then:
+            case "retry":
+                return definitions.Retry(policy=RetryPolicy() if rule.policy is None else rule.policy.policy)
+            case "fallback":
+                assert rule.call is not None, "a fallback has a call"  # noqa: S101 - rule.When is the only maker
+                given = shape.of(rule.call.action.signature.returns, "given")
+                wrong = fitting.mismatch(given, shape.of(returns, "given"))
+                if wrong is not None:
+                    raise writing.refusal(f"{rule.call.action.id} cannot stand in for {action.id}: {wrong}")
+                return definitions.Fallback(call=self._call(rule.call, writing))
+            case "continue_with":
+                return definitions.ContinueWith(value=writing.value(rule.value, returns, "continue_with"))
+            case "compensate":
+                return definitions.Compensate()
+            case "fail":
+                return definitions.Fail()
+            case _ as never:
+                assert_never(never)
+
+
+def _limit(value: Duration | None, what: str, writing: Writing) -> int | None:
+    if value is None:
+        return None
+    found = duration.milliseconds(value, what=what)
+    if found == 0:
+        raise writing.refusal(f"{what} of nothing would fail every attempt")
+    return found

@@ -1,0 +1,196 @@
+"""Workflows: a function that is read once, like a text, into a graph.
+
+Nothing of it is run again, so it has no rules to obey about clocks, randomness or changes of its code.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Final, Generic, Protocol, TypeVar, get_type_hints, overload
+
+from actionbus.contracts import identifiers
+from actionbus.contracts.definitions import Graph, RetryPolicy, SequenceNode
+from actionbus.contracts.errors import ActionbusError, DefinitionRefused, PayloadRefused
+from actionbus.contracts.payloads import Json
+from actionbus.contracts.templates import INPUT
+from actionbus.sdk import call, duration, place, schema, shape
+from actionbus.sdk.action import Action
+from actionbus.sdk.duration import Duration
+from actionbus.sdk.flow import Draft, Flow
+from actionbus.sdk.place import Place
+from actionbus.sdk.reference import Origin, Reference
+from actionbus.sdk.retry import Retry
+from actionbus.sdk.template import Writing
+
+I = TypeVar("I")  # noqa: E741 - input
+O = TypeVar("O")  # noqa: E741 - output
+ROOT: Final = "root"
+
+
+class Workflow(Generic[I, O]):
+    """A declared workflow. Its graph is made when it is first asked for."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        id: str,  # noqa: A002 - the user's word
+        version: str,
+        description: str | None = None,
+        timeout: Duration | None = None,
+        undo_retry: Retry | None = None,
+        declared_at: Place | None = None,
+    ) -> None:
+        self.declared_at = place.here() if declared_at is None else declared_at
+        self.function = function
+        try:
+            self.id = identifiers.name("workflow id", id)
+            self.version = identifiers.version(version)
+            self.description = description or (inspect.getdoc(function) or "").split("\n", 1)[0]
+            self.run_timeout_ms = None if timeout is None else duration.milliseconds(timeout, what="timeout")
+            self.undo_retry = RetryPolicy(attempts=None) if undo_retry is None else undo_retry.policy
+            self.input_type, self.output_type = _signature(function, f"workflow {id}")
+        except (ActionbusError, ValueError) as error:
+            raise DefinitionRefused(self.declared_at.says(str(error))) from error
+
+    @property
+    def graph(self) -> Graph:
+        """The workflow as data; raise DefinitionRefused, naming the line, when it cannot be run as written."""
+        return self._read[0]
+
+    @property
+    def actions(self) -> dict[str, Action[..., Any]]:
+        """Every action that it uses, by id: in steps, undos and fallbacks."""
+        return self._read[1]
+
+    def render_input(self, value: I) -> bytes:
+        """The payload of a start request; raise PayloadRefused when the value does not fit the input's type."""
+        return schema.render(self.input_type, value)
+
+    def read_output(self, payload: bytes) -> O:
+        """What a completed run gave, as the workflow's own type; raise PayloadRefused when it does not fit it."""
+        try:
+            return schema.adapter(self.output_type).validate_json(payload)
+        except ValueError as error:
+            raise PayloadRefused(f"the output of {self.id} does not fit: {schema.problems(error)}") from error
+
+    def __repr__(self) -> str:
+        """For debuggers."""
+        return f"<workflow {self.id} version {self.version} declared at {self.declared_at}>"
+
+    @cached_property
+    def _read(self) -> tuple[Graph, dict[str, Action[..., Any]]]:
+        draft = Draft()
+        waiting: list[call.Call[Any]] = []
+        token = call.unused.set(waiting)
+        try:
+            output = self._output(self._call_function(draft), draft)
+        finally:
+            call.unused.reset(token)
+        if waiting:
+            lost = waiting[0]
+            raise DefinitionRefused(lost.place.says(f"{lost.action.id}(...) is never run: hand it to flow.run(...)"))
+        graph = Graph(
+            name=self.id,
+            version=self.version,
+            description=self.description,
+            input_schema=schema.json_schema(self.input_type, "started"),
+            output_schema=schema.json_schema(self.output_type, "given"),
+            root=SequenceNode(id=ROOT, nodes=tuple(draft.nodes)),
+            output=output,
+            actions={name: draft.actions[name].spec for name in sorted(draft.actions)},
+            run_timeout_ms=self.run_timeout_ms,
+            undo_retry=self.undo_retry,
+        )
+        return graph, draft.actions
+
+    def _call_function(self, draft: Draft) -> Any:
+        given = Reference(Origin((INPUT,), self.input_type, shape.of(self.input_type, "started"), draft))
+        arguments = (Flow(draft),) if _takes_only_flow(self.function) else (Flow(draft), given)
+        try:
+            return self.function(*arguments)
+        except DefinitionRefused:
+            raise
+        except Exception as error:
+            at = place.raised_in(error.__traceback__)
+            raise DefinitionRefused(
+                at.says(
+                    f"workflow {self.id} cannot be read: {type(error).__name__}: {schema.problems(error)}{_hint(error)}"
+                )
+            ) from error
+
+    def _output(self, returned: Any, draft: Draft) -> Json:
+        code = inspect.unwrap(self.function).__code__
+        writing = Writing(Place(code.co_filename, code.co_firstlineno), (draft,))
+        return writing.value(returned, self.output_type, f"what workflow {self.id} returns")
+
+
+def _hint(error: Exception) -> str:
+    if type(error).__name__ == "ValidationError":
+        return (
+            ". A model checks its values when it is made, and there are none yet: write flow.output(Model, field=...)"
+        )
+    return ""
+
+
+def _takes_only_flow(function: Callable[..., Any]) -> bool:
+    return len(inspect.signature(function).parameters) == 1
+
+
+def _signature(function: Callable[..., Any], what: str) -> tuple[Any, Any]:
+    if inspect.iscoroutinefunction(function):
+        raise DefinitionRefused(f"{what} is async def: it is read, not run, so declare it with def")
+    parameters = list(inspect.signature(function).parameters.values())
+    if len(parameters) not in (1, 2):
+        raise DefinitionRefused(f"{what} takes {len(parameters)} parameters: write def name(flow, value: Type) -> Type")
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise DefinitionRefused(
+            f"{what}: the type {error.name} is not known: declare it before the workflow"
+        ) from error
+    if len(parameters) == 2 and parameters[1].name not in hints:  # noqa: PLR2004 - the flow and the input
+        raise DefinitionRefused(
+            f"{what}: its input {parameters[1].name} has no type: annotate it, the type is its schema"
+        )
+    if "return" not in hints:
+        raise DefinitionRefused(f"{what} does not say what it returns: annotate it, with -> None when nothing")
+    return (hints[parameters[1].name] if len(parameters) > 1 else type(None)), hints["return"]
+
+
+class Declaring(Protocol):
+    """Turns a function into a workflow."""
+
+    @overload
+    def __call__(self, function: Callable[[Flow, I], O], /) -> Workflow[I, O]: ...
+    @overload
+    def __call__(self, function: Callable[[Flow], O], /) -> Workflow[None, O]: ...
+
+
+def workflow(
+    *,
+    id: str,  # noqa: A002 - the user's word
+    version: str,
+    description: str | None = None,
+    timeout: Duration | None = None,
+    undo_retry: Retry | None = None,
+) -> Declaring:
+    """Declare the function below as a workflow: ``def name(flow: Flow, value: Type) -> Type``.
+
+    A deployed version never changes: give a changed workflow a new ``version``. ``timeout`` limits a whole run;
+    ``undo_retry`` says how compensations are tried again, without limit when left out.
+    """
+    at = place.here()
+
+    def declare(function: Callable[..., Any], /) -> Workflow[Any, Any]:
+        return Workflow(
+            function,
+            id=id,
+            version=version,
+            description=description,
+            timeout=timeout,
+            undo_retry=undo_retry,
+            declared_at=at,
+        )
+
+    return declare
