@@ -59,6 +59,7 @@ COMMAND = ActionCommand(
     reply_topic="actionbus.workflow.results.v1",
     reply_partition=3,
     nonce="00112233445566778899aabbccddeeff",
+    start_to_close_ms=30_000,
     deadline=61_000,
     issued_at=1_001,
 )

@@ -42,6 +42,9 @@ class ActionCommand(Record):
     reply_topic: str = Field(description="Where the result goes.")
     reply_partition: int = Field(description="The partition of reply_topic the result goes to.")
     nonce: str = Field(description="To be copied into the result; proves that the command was read.")
+    start_to_close_ms: int | None = Field(
+        default=None, description="How long this attempt may run, milliseconds; null: as long as the action says."
+    )
     deadline: int | None = Field(
         default=None, description="Epoch ms after which a worker refuses to start; null: no end."
     )
