@@ -9,6 +9,7 @@ from collections.abc import Callable
 from actionbus.contracts import identifiers
 from actionbus.contracts.commands import ActionCommand, CommandKind
 from actionbus.contracts.definitions import Effect
+from actionbus.contracts.errors import InvariantBroken
 from actionbus.contracts.run import StepState, StepStatus, TimerKind, WorkflowRun
 from actionbus.engine.definition import Definition
 from actionbus.engine.shapes.step import StepPlan
@@ -54,20 +55,22 @@ def _command(
         attempt=step.attempt,
         kind=CommandKind.COMPENSATE if undo else CommandKind.EXECUTE,
         input=step.input if step.input is not None else b"null",
-        template=undo and _has_inbox(definition, step.path),
+        template=undo and _plan(definition, step.path).action.effect is Effect.TRANSACTIONAL,
         original_output=step.output if undo else None,
         reply_topic=reply_to[0],
         reply_partition=reply_to[1],
         nonce=nonce(command_id),
+        start_to_close_ms=None if undo else _plan(definition, step.path).start_to_close_ms,
         deadline=None if undo else _deadline(definition, run, step),
         issued_at=step.scheduled_at,
     )
 
 
-def _has_inbox(definition: Definition, path: str) -> bool:
-    """Whether the step at a run's path is transactional, so that its inbox row knows what it made."""
+def _plan(definition: Definition, path: str) -> StepPlan:
     place = definition.place(path)
-    return place is not None and isinstance(place.plan, StepPlan) and place.plan.action.effect is Effect.TRANSACTIONAL
+    if place is None or not isinstance(place.plan, StepPlan):
+        raise InvariantBroken(f"a run has a step {path} that its definition does not know")
+    return place.plan
 
 
 def _deadline(definition: Definition, run: WorkflowRun, step: StepState) -> int | None:
