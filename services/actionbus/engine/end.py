@@ -47,10 +47,11 @@ def arrive(draft: Draft) -> None:
     """Nothing is left to undo: the run ends as it was heading to."""
     if draft.ending is None or draft.error is None:
         raise InvariantBroken(f"run {draft.run.run_id} unwinds without an ending")
-    _close(draft, draft.ending, failure.as_bytes(draft.error))
+    reason = f"{draft.error.type}: {draft.error.message}"
+    _close(draft, draft.ending, failure.as_bytes(draft.error), reason)
 
 
-def _close(draft: Draft, status: RunStatus, data: bytes) -> None:
+def _close(draft: Draft, status: RunStatus, data: bytes, reason: str | None = None) -> None:
     draft.status = status
     draft.ending = None
     draft.input = None
@@ -59,4 +60,4 @@ def _close(draft: Draft, status: RunStatus, data: bytes) -> None:
     draft.scopes.clear()
     draft.timers = ()
     draft.arm(TimerKind.RETENTION, draft.now + draft.definition.run_retention_ms)
-    draft.note(EntryKind.RUN_ENDED, data=data)
+    draft.note(EntryKind.RUN_ENDED, data=data, reason=reason)
