@@ -1,0 +1,1 @@
+"""The orchestrator: runs advance here. Read `shard`, then `takeover`, `tenure`, `fold`, `batch`."""

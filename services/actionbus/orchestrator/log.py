@@ -1,0 +1,73 @@
+"""The log as a shard needs it: fence, read, follow, one transaction at a time, plain writes. No rule lives behind it.
+
+`kafka_log` puts it on Kafka; `testing.log` is a broker of its own, in memory, that behaves as badly as Kafka may.
+"""
+
+from asyncio import Future
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Literal, Protocol
+
+from actionbus.contracts.records import InRecord, OutRecord
+
+Slot = Literal["a", "b"]
+Place = tuple[str, int]  # topic and partition
+
+
+class Writer(Protocol):
+    """The holder of one of a shard's two transactional ids. Calls follow ``(begin append* commit)* close``."""
+
+    def begin(self) -> None:
+        """Open a transaction."""
+        ...
+
+    def append(self, topic: str, partition: int, records: Sequence[OutRecord]) -> None:
+        """Add records that share one record batch; raises BatchTooLarge when they do not fit one."""
+        ...
+
+    def append_split(self, topic: str, partition: int, records: Sequence[OutRecord]) -> None:
+        """Add records in as many batches as they need; raises BatchTooLarge when one alone fits none."""
+        ...
+
+    def abort(self) -> None:
+        """Forget what was appended since ``begin``; nothing of it has left yet."""
+        ...
+
+    async def commit(self) -> Mapping[Place, int]:
+        """Write and commit everything appended; the first offset written in each partition.
+
+        Raises Doubt for every other outcome, and then only ``close`` is left. A refusal that would come back for the
+        same records is the doubt's ``__cause__``.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go; never raises."""
+        ...
+
+
+class Log(Protocol):
+    """What a shard may do to the log."""
+
+    async def fence(self, shard: int, slot: Slot) -> Writer:
+        """Take one transactional id over: when this returns, every earlier holder is fenced and left nothing open."""
+        ...
+
+    async def earliest(self, topic: str, partition: int) -> int:
+        """The oldest offset that the partition still holds."""
+        ...
+
+    def read(self, topic: str, partition: int, start: int) -> AsyncGenerator[list[InRecord]]:
+        """Committed records from ``start`` to the end as it is now; raises PositionLost below the log's start."""
+        ...
+
+    def follow(self, positions: Mapping[Place, int]) -> AsyncGenerator[list[InRecord]]:
+        """Committed records from these offsets on, for ever; each list is of one partition, in order."""
+        ...
+
+    def publish(self, topic: str, partition: int, records: Sequence[OutRecord]) -> "Future[int]":
+        """Write outside any transaction, in order, in as many batches as needed; done when all are acknowledged."""
+        ...
+
+    async def partitions(self, topic: str) -> int | None:
+        """How many partitions a topic has; None when there is no such topic, or none that we may see."""
+        ...

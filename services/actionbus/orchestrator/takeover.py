@@ -1,0 +1,154 @@
+"""How a shard is taken over: fence, then read, then say so. The order is what keeps its history one line.
+
+Both ids are fenced before anything is read. With crossing takeovers each side may come to hold one of them; because the
+first transaction is always on A, the side that lost A can commit nothing, whatever it has read.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from actionbus.contracts.errors import PositionLost, SettingsRefused
+from actionbus.contracts.identifiers import POSITION_KEY
+from actionbus.contracts.positions import ShardPosition
+from actionbus.contracts.run import WorkflowRun
+from actionbus.orchestrator.charter import Charter
+from actionbus.orchestrator.log import Writer
+from actionbus.orchestrator.store import Mark, RunStore
+from actionbus.orchestrator.tally import Tally
+from actionbus.orchestrator.timers import Timers
+from actionbus.process import metrics
+
+PAUSE_EVERY: Final = 1_000  # runs, so that a large shard does not stop the others of this process
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Holding:
+    """A shard as it was taken over: the two writers, A first, and everything that was read."""
+
+    writers: tuple[Writer, Writer]
+    store: RunStore
+    position: ShardPosition
+    timers: Timers
+    tally: Tally
+    undispatched: list[WorkflowRun] = field(default_factory=list[WorkflowRun])
+
+    async def close(self) -> None:
+        """Let go of all of it."""
+        self.tally.end()
+        self.store.close()
+        await asyncio.gather(*(writer.close() for writer in self.writers))
+
+
+async def take_over(charter: Charter) -> Holding:
+    """Fence every earlier owner and read where the shard stands.
+
+    Raises SettingsRefused when the shard was made for another number of partitions, PositionLost when inputs were removed
+    before they were read, Unavailable or Doubt when it is to be tried again.
+    """
+    writers: list[Writer] = []
+    store = charter.open_store()
+    try:
+        writers.append(await charter.log.fence(charter.shard, "a"))
+        writers.append(await charter.log.fence(charter.shard, "b"))
+        await charter.definitions.catch_up()
+        with metrics.STATE_RESTORE.time():
+            position = await _restore(charter, store)
+            await _check(charter, position)
+            holding = Holding(
+                writers=(writers[0], writers[1]), store=store, position=position, timers=Timers(), tally=Tally()
+            )
+            await _look_at_runs(holding)
+    except BaseException:
+        store.close()
+        await asyncio.gather(*(writer.close() for writer in writers))
+        raise
+    return holding
+
+
+async def _restore(charter: Charter, store: RunStore) -> ShardPosition:
+    """Bring the shelf up to the end of the state topic; where the shard stands."""
+    topic, shard = charter.topics.state, charter.shard
+    mark = await _trusted_mark(charter, store)
+    start = await charter.log.earliest(topic, shard) if mark is None else mark.offset
+    async for found in charter.log.read(topic, shard, start):
+        changes: dict[str, bytes | None] = {}
+        for record in found:
+            if record.key == POSITION_KEY:
+                mark = Mark(offset=record.offset, value=record.value or b"")
+            elif record.key is not None:
+                changes[record.key.decode("utf-8", "replace")] = record.value
+        store.shelf.write(changes, mark)
+    if mark is None:
+        return await _first_position(charter)
+    return charter.codec.decode(ShardPosition, mark.value)
+
+
+async def _trusted_mark(charter: Charter, store: RunStore) -> Mark | None:
+    """The mark of a shelf that may be relied on; any other shelf is wiped.
+
+    The position record has to stand where the shelf has seen it, byte for byte. Then the topic is the same one, and no
+    tombstone after it has been cleaned away: a cleaner that meets a tombstone has met a later position as well, and
+    removes the older position in that pass, long before the tombstone.
+    """
+    mark = store.shelf.mark()
+    if mark is not None:
+        try:
+            async for found in charter.log.read(charter.topics.state, charter.shard, mark.offset):
+                first = found[0]
+                if first.offset == mark.offset and first.key == POSITION_KEY and first.value == mark.value:
+                    return mark
+                break
+        except PositionLost:
+            pass
+        _log.warning("the local cache does not fit the state topic and is made anew", shard=charter.shard)
+    store.shelf.wipe()
+    return None
+
+
+async def _first_position(charter: Charter) -> ShardPosition:
+    topics, shard = charter.topics, charter.shard
+    return ShardPosition(
+        partitions=charter.partitions,
+        requests_offset=await charter.log.earliest(topics.requests, shard),
+        results_offset=await charter.log.earliest(topics.results, shard),
+        txn_seq=0,
+        dispatched_through=0,
+        latest_time=0,
+        owner=charter.owner,
+    )
+
+
+async def _check(charter: Charter, position: ShardPosition) -> None:
+    if position.partitions != charter.partitions:
+        raise SettingsRefused(
+            f"this installation was made with {position.partitions} shards and its topics now have "
+            f"{charter.partitions} partitions: the number is fixed for ever, make a new installation with another prefix"
+        )
+    for topic, offset in (
+        (charter.topics.requests, position.requests_offset),
+        (charter.topics.results, position.results_offset),
+    ):
+        earliest = await charter.log.earliest(topic, charter.shard)
+        if offset < earliest:
+            raise PositionLost(
+                f"topic {topic}, partition {charter.shard}: records from {offset} to {earliest} were removed before "
+                "they were read; find out what they were, then decide with `actionbus doctor`"
+            )
+
+
+async def _look_at_runs(holding: Holding) -> None:
+    position = holding.position
+    for number, run in enumerate(holding.store.runs()):
+        holding.tally.begin([run])
+        holding.timers.arm(run.run_id, run)
+        if any(step.dispatch_seq > position.dispatched_through for step in run.steps):
+            holding.undispatched.append(run)
+        if run.txn_seq > position.txn_seq:
+            _log.error("a run is ahead of its shard: a transaction was torn", run_id=run.run_id, txn_seq=run.txn_seq)
+        if number % PAUSE_EVERY == 0:
+            await asyncio.sleep(0)

@@ -1,0 +1,74 @@
+"""What a shard's committed transactions say, as metrics. What was not committed has not happened, and is not counted."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from actionbus.contracts.events import EntryKind
+from actionbus.contracts.run import WorkflowRun
+from actionbus.engine.transition import Outcome
+from actionbus.orchestrator.fold import Fold, Happened
+from actionbus.process import metrics
+
+
+class Tally:
+    """The part of the gauges that is one shard's; it is taken back when the shard is let go."""
+
+    def __init__(self) -> None:
+        self._live: Counter[str] = Counter()
+        self._incidents: Counter[str] = Counter()
+
+    def begin(self, runs: Iterable[WorkflowRun]) -> None:
+        """Count what a takeover has found."""
+        for run in runs:
+            if not run.status.ended:
+                self._lives(run.workflow, 1)
+            if run.incident is not None:
+                self._waits(run.workflow, 1)
+
+    def committed(self, fold: Fold) -> None:
+        """Count what a fold did."""
+        for happened in fold.events:
+            self._count(happened)
+        duplicates, stale = fold.outcomes[Outcome.REPEATED], fold.outcomes[Outcome.STALE]
+        if duplicates:
+            metrics.DUPLICATE_RESULTS.inc(duplicates)
+        if stale:
+            metrics.STALE_RESULTS.inc(stale)
+
+    def end(self) -> None:
+        """Take back what is in the gauges."""
+        for workflow, count in self._live.items():
+            metrics.RUNS_LIVE.labels(workflow=workflow).dec(count)
+        for workflow, count in self._incidents.items():
+            metrics.INCIDENTS_OPEN.labels(workflow=workflow).dec(count)
+        self._live.clear()
+        self._incidents.clear()
+
+    def _count(self, happened: Happened) -> None:
+        event = happened.event
+        workflow = event.workflow
+        for entry in event.entries:
+            match entry.kind:
+                case EntryKind.RUN_STARTED:
+                    metrics.RUNS_STARTED.labels(workflow=workflow).inc()
+                    self._lives(workflow, 1)
+                case EntryKind.RUN_ENDED:
+                    metrics.RUNS_COMPLETED.labels(workflow=workflow, status=event.status).inc()
+                    metrics.RUN_DURATION.labels(workflow=workflow).observe(happened.age_ms / 1000)
+                    self._lives(workflow, -1)
+                case EntryKind.DECISION if entry.decision is not None:
+                    metrics.DECISIONS.labels(decision=entry.decision.decision).inc()
+                case EntryKind.INCIDENT_OPENED:
+                    self._waits(workflow, 1)
+                case EntryKind.INCIDENT_CLOSED:
+                    self._waits(workflow, -1)
+                case _:
+                    pass
+
+    def _lives(self, workflow: str, more: int) -> None:
+        self._live[workflow] += more
+        metrics.RUNS_LIVE.labels(workflow=workflow).inc(more)
+
+    def _waits(self, workflow: str, more: int) -> None:
+        self._incidents[workflow] += more
+        metrics.INCIDENTS_OPEN.labels(workflow=workflow).inc(more)
