@@ -23,7 +23,7 @@ def _mismatch(given: Shape, expected: Shape, at: str, seen: frozenset[tuple[int,
         reasons = [_one(each, option, at, seen | {pair}) for option in expected.alternatives]
         if None in reasons:
             continue
-        if len(reasons) == 1 and reasons[0] is not None:
+        if len(reasons) == 1 and reasons[0] is not None and len(given.alternatives) == 1:
             return reasons[0]
         return _wrong(given, expected, at)
     return None

@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar, assert_never
 from actionbus.contracts import definitions, identifiers
 from actionbus.contracts.definitions import EmitNode, RetryPolicy, StepNode
 from actionbus.contracts.errors import IdentifierRefused
-from actionbus.contracts.templates import MADE, STEPS
+from actionbus.contracts.templates import ERROR, MADE, STEPS
 from actionbus.sdk import duration, fitting, place, shape
 from actionbus.sdk.action import Action
 from actionbus.sdk.call import Call
@@ -16,7 +16,7 @@ from actionbus.sdk.duration import Duration
 from actionbus.sdk.place import Place
 from actionbus.sdk.reference import Origin, Reference
 from actionbus.sdk.retry import Retry
-from actionbus.sdk.rule import OnFailure
+from actionbus.sdk.rule import Failure, OnFailure
 from actionbus.sdk.template import Built, Writing
 
 P = ParamSpec("P")
@@ -73,8 +73,7 @@ class Flow:
             )
         )
         returns = call.action.signature.returns
-        found = Origin((STEPS, step), returns, shape.of(returns, "given"), self._draft)
-        return Reference(found)  # type: ignore[return-value] - it stands for an R
+        return _standing_for(Origin((STEPS, step), returns, shape.of(returns, "given"), self._draft))
 
     def emit(self, topic: str, *, key: Any = None, value: Any = None, id: str | None = None) -> None:  # noqa: A002 - the user's word
         """Add a record that is published to a topic when the run gets here: exactly once. Raises DefinitionRefused."""
@@ -119,7 +118,7 @@ class Flow:
         scope = object()
         returns = action.signature.returns
         made = Origin((MADE,), returns, shape.of(returns, "given"), scope, unseen=action.store is None)
-        call = undo(Reference(made))
+        call = undo(_standing_for(made))
         if not isinstance(call, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - users without a type checker
             raise writing.refusal(
                 f"undo of {step} gives {call!r}: it must give a call, as in undo=lambda made: delete(id=made.id)"
@@ -136,26 +135,39 @@ class Flow:
         writing = Writing(rule.place, (self._draft,))
         return definitions.Rule(error_type=rule.error_type, then=self._resolution(rule, action, writing))
 
+    def _fallback(self, rule: OnFailure[Any], action: Action[..., Any], writing: Writing) -> definitions.Fallback:
+        scope = object()
+        call = rule.fallback
+        if callable(call):
+            call = call(_standing_for(Origin((ERROR,), Failure, shape.of(Failure, "given"), scope)))
+        if not isinstance(call, Call):
+            raise writing.refusal(f"the fallback of {action.id} is {call!r}: it must be a call of an action")
+        given = shape.of(call.action.signature.returns, "given")
+        wrong = fitting.mismatch(given, shape.of(action.signature.returns, "given"))
+        if wrong is not None:
+            raise writing.refusal(f"{call.action.id} cannot stand in for {action.id}: {wrong}")
+        return definitions.Fallback(call=self._call(call, Writing(call.place, (self._draft, scope))))
+
     def _resolution(self, rule: OnFailure[Any], action: Action[..., Any], writing: Writing) -> definitions.Resolution:
         returns = action.signature.returns
         match rule.then:
             case "retry":
                 return definitions.Retry(policy=RetryPolicy() if rule.policy is None else rule.policy.policy)
             case "fallback":
-                assert rule.call is not None, "a fallback has a call"  # noqa: S101 - rule.When is the only maker
-                given = shape.of(rule.call.action.signature.returns, "given")
-                wrong = fitting.mismatch(given, shape.of(returns, "given"))
-                if wrong is not None:
-                    raise writing.refusal(f"{rule.call.action.id} cannot stand in for {action.id}: {wrong}")
-                return definitions.Fallback(call=self._call(rule.call, writing))
+                return self._fallback(rule, action, writing)
             case "continue_with":
-                return definitions.ContinueWith(value=writing.value(rule.value, returns, "continue_with"))
+                return definitions.ContinueWith(value=writing.constant(rule.value, returns, "continue_with"))
             case "compensate":
                 return definitions.Compensate()
             case "fail":
                 return definitions.Fail()
             case _ as never:
                 assert_never(never)
+
+
+def _standing_for(origin: Origin) -> Any:
+    """A reference, which the type checker takes for the value itself."""
+    return Reference(origin)
 
 
 def _limit(value: Duration | None, what: str, writing: Writing) -> int | None:

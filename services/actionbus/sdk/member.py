@@ -53,6 +53,12 @@ def attribute(annotation: Any, name: str) -> Member:
     raise DefinitionRefused(f"{schema.shown(annotation)} has no field {name}; it has {', '.join(fields)}")
 
 
+def named(model: Any, name: str) -> Member:
+    """A field by the name that the model's own constructor takes: its alias, or its name."""
+    fields = _fields(bare(model))
+    return next((each for each in fields.values() if each.key == name), None) or attribute(model, name)
+
+
 def item(annotation: Any, key: object) -> Member:
     """What ``value[key]`` is; raise DefinitionRefused when there is no such item."""
     kind = bare(annotation)

@@ -48,7 +48,7 @@ class Writing:
     def value(self, value: Any, annotation: Any, what: str) -> Json:
         """The template of one value where a type is accepted; ``what`` names the place in messages."""
         if not _open(value):
-            return self._pure(value, annotation, what)
+            return literal(self.constant(value, annotation, what))
         template, given = self.open(value, what)
         expected = shape.of(annotation, "accepted")
         wrong = fitting.mismatch(given, expected)
@@ -66,13 +66,16 @@ class Writing:
             f"None: let the parameter accept None ({given}), or make the step transactional"
         )
 
-    def _pure(self, value: Any, annotation: Any, what: str) -> Json:
+    def constant(self, value: Any, annotation: Any, what: str) -> Json:
+        """A value of a type as JSON, no reference in it."""
+        if _open(value):
+            raise self.refusal(f"{what}: only a constant can stand here, no reference to what a run makes")
         try:
             plain = schema.plain(annotation, value)
             schema.adapter(annotation).validate_json(payloads.encode(plain))
         except (PayloadRefused, ValueError) as error:
             raise self.refusal(f"{what}: {schema.problems(error)}") from None
-        return literal(plain)
+        return plain
 
     def open(self, value: Any, what: str) -> tuple[Json, Shape]:
         """The template of a value whatever its type, and the shape it will have."""
@@ -125,10 +128,7 @@ class Writing:
         template: dict[str, Json] = {}
         shapes: dict[str, Shape] = {}
         for name, value in built.fields.items():
-            try:
-                found = member.attribute(built.model, name)
-            except DefinitionRefused as error:
-                raise self.refusal(f"{what}: {error}") from None
+            found = self._field(built.model, name, what)
             key = str(found.key)
             inner = known.member(key)
             if inner is None:
@@ -143,10 +143,16 @@ class Writing:
             template[key], shapes[key] = literal(inner["default"]), known.inner(inner)
         return template, shape.of_object(shapes, str(known))
 
+    def _field(self, model: Any, name: str, what: str) -> member.Member:
+        try:
+            return member.named(model, name)
+        except DefinitionRefused as error:
+            raise self.refusal(f"{what}: {error}") from None
+
     def field(self, value: Any, annotation: Any, expected: Shape, what: str) -> Json:
         """The template of one field of a model."""
         if not _open(value):
-            return self._pure(value, annotation, what)
+            return literal(self.constant(value, annotation, what))
         template, given = self.open(value, what)
         wrong = fitting.mismatch(given, expected)
         if wrong is not None:
