@@ -1,4 +1,4 @@
-"""What a client and its handles share: a producer of requests, a tail of events, an archive, each opened when needed."""
+"""What a client and its handles share: a producer of requests, a tail of events, an archive; opened when needed."""
 
 import asyncio
 import time
@@ -98,7 +98,7 @@ class Desk:
                 return await (asyncio.shield(work) if isinstance(work, asyncio.Future) else work)
         except TimeoutError as error:
             raise Unavailable(
-                f"{what} was not seen within {seconds:g} s: ask again, or see whether orchestrators run"
+                f"{what} was not seen within {seconds:g} s: ask again, or see whether an orchestrator runs"
             ) from error
 
     @staticmethod

@@ -35,15 +35,20 @@ def output(event: WorkflowEvent) -> Json:
     last = next((entry for entry in reversed(event.entries) if entry.kind is EntryKind.RUN_ENDED), None)
     if last is None:
         raise InvariantBroken(f"the last event of run {event.run_id} does not say how it ended")
-    if event.status is not RunStatus.COMPLETED:
-        raise RunFailed(event.run_id, event.status.value, last.reason or "no reason was given")
-    return None if last.data is None else payloads.decode(last.data)
+    value = None if last.data is None else payloads.decode(last.data)
+    if event.status is RunStatus.COMPLETED:
+        return value
+    error = value if isinstance(value, dict) else {}
+    raise RunFailed(event.run_id, event.status.value, _sentence(error.get("type"), error.get("message")))
 
 
 def output_of(run: WorkflowRun) -> Json:
     """The same from the state of a run that has ended."""
-    if run.status is not RunStatus.COMPLETED:
-        error = run.error
-        reason = "no reason was given" if error is None else f"{error.type}: {error.message}"
-        raise RunFailed(run.run_id, run.status.value, reason)
-    return None if run.output is None else payloads.decode(run.output)
+    if run.status is RunStatus.COMPLETED:
+        return None if run.output is None else payloads.decode(run.output)
+    error = run.error
+    raise RunFailed(run.run_id, run.status.value, _sentence(error and error.type, error and error.message))
+
+
+def _sentence(kind: str | None, message: str | None) -> str:
+    return ": ".join(part for part in (kind, message) if part) or "no reason was given"

@@ -64,7 +64,7 @@ class Client:
         trace: str | None = None,
         wait: bool = True,
     ) -> RunHandle:
-        """Start a run of a workflow, given by name or as code, and wait until it was accepted.
+        """Start a run of a workflow, given by name (or ``name@version``) or as code, and wait until it was accepted.
 
         ``run_id``: chosen by the caller, or made here. ``version``: the newest deployed one, or that of the code.
         ``request_id``: the same id asked again has one effect, so a caller that is not sure asks again with it.
@@ -117,9 +117,9 @@ class Client:
 
 def _named(workflow: str | HasGraph, version: str | None) -> tuple[str, str | None, Graph | None]:
     if isinstance(workflow, str):
-        name, _, pinned = workflow.partition("@")
-        found = version or pinned or None
-        return identifiers.name("workflow", name), None if found is None else identifiers.version(found), None
+        name, pinned, inline = workflow.partition("@")
+        wanted = inline if pinned and version is None else version
+        return identifiers.name("workflow", name), None if wanted is None else identifiers.version(wanted), None
     graph = workflow.graph
     return graph.name, version or graph.version, graph
 

@@ -13,8 +13,8 @@ from typing import Protocol
 import structlog
 
 from actionbus.client import outcomes
-from actionbus.contracts.errors import ActionbusError, RecordUnreadable
-from actionbus.contracts.events import EventEntry, WorkflowEvent
+from actionbus.contracts.errors import ActionbusError, RecordUnreadable, Unavailable
+from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.records import InRecord
 from actionbus.contracts.run import RunStatus
@@ -75,6 +75,8 @@ class Outcome:
             entry = outcomes.verdict(event, self._request_id)
             if entry is not None:
                 self.verdict.set_result((event, entry))
+                if entry.kind is EntryKind.REQUEST_REJECTED:
+                    return False
                 self.expect(event.incarnation)
         if outcomes.ended(event) and not self.ended.done():
             if self._incarnation is None:
@@ -134,7 +136,7 @@ class Tail:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._fail(ActionbusError("the client was closed"))
+        self._fail(Unavailable("the client was closed"))
         await self._reader.close()
 
     @property
