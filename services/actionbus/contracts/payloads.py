@@ -12,7 +12,7 @@ Json = Any  # what json.loads gives: dict, list, str, int, float, bool or None
 def encode(value: Json) -> bytes:
     """Canonical JSON: sorted keys, no spaces, UTF-8. Raises PayloadRefused for what JSON cannot say (NaN, objects)."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode()
+        return _ENCODER.encode(value).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise PayloadRefused(f"the value cannot be written as JSON: {error}") from error
 
@@ -52,3 +52,4 @@ def _finite(text: str) -> float:
 
 _SURROGATE: Final = b"\\ud"  # the only way to say half a surrogate pair in UTF-8
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)

@@ -7,7 +7,7 @@ from actionbus.contracts.events import EntryKind
 from actionbus.contracts.identifiers import CommandId
 from actionbus.contracts.results import ActionError, ActionResult
 from actionbus.contracts.run import Compensation, Incident, StepState, StepStatus, TimerKind
-from actionbus.engine import backoff, end, failure
+from actionbus.engine import backoff, emits, end, failure
 from actionbus.engine.draft import Draft
 from actionbus.engine.resolve import resolve
 from actionbus.engine.shapes.step import plan_of
@@ -63,10 +63,17 @@ def undone(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
     step = draft.steps.get(command.path)
     if step is None or step.status is not StepStatus.COMPENSATING or not 1 <= command.attempt <= step.attempt:
         return Outcome.STALE
+    error = emits.refusal(draft, step, result.emits)
+    if error is not None:
+        if step.dispatch_seq == 0 or step.attempt != command.attempt:
+            return Outcome.STALE
+        broken(draft, step, error)
+        return Outcome.APPLIED
     data = result.output if result.output and len(result.output) <= draft.definition.limits.payload_bytes else None
     draft.disarm(step.path)
     del draft.steps[step.path]
     draft.tell(EntryKind.STEP_COMPENSATED, step, data)
+    emits.publish(draft, step, result.emits)
     if draft.incident is not None and draft.incident.step == step.path:
         draft.incident = None
         draft.note(EntryKind.INCIDENT_CLOSED, step=step.path)

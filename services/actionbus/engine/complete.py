@@ -7,7 +7,7 @@ from actionbus.contracts.identifiers import CommandId
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.results import ActionError, ActionResult
 from actionbus.contracts.run import StepState, StepStatus
-from actionbus.engine import fail, failure
+from actionbus.engine import emits, fail, failure
 from actionbus.engine.draft import Draft
 from actionbus.engine.shapes.step import plan_of
 from actionbus.engine.transition import Outcome
@@ -31,9 +31,7 @@ def complete(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
     draft.know(step.path, value)
     _keep_for_undo(draft, step, output)
     draft.note(EntryKind.STEP_SUCCEEDED, step=step.path, action=step.action, attempt=command.attempt, data=output)
-    for emit in result.emits:
-        draft.note(EntryKind.RECORD_EMITTED, step=step.path, data=payloads.encode({"topic": emit.topic}))
-    draft.emits.extend(result.emits)
+    emits.publish(draft, step, result.emits)
     draft.finish(step.path, output)
     return Outcome.APPLIED
 
@@ -45,17 +43,9 @@ def _read(draft: Draft, step: StepState, result: ActionResult, output: bytes) ->
         return None, failure.refused(
             failure.RESULT_TOO_LARGE, f"the output has {len(output)} bytes, the limit is {limits.payload_bytes}"
         )
-    declared = draft.definition.action(step.action).emits
-    if len(result.emits) > limits.emits_per_result:
-        return None, failure.refused(
-            failure.EMIT_REFUSED,
-            f"the result emits {len(result.emits)} records, the limit is {limits.emits_per_result}",
-        )
-    for emit in result.emits:
-        if emit.topic not in declared:
-            return None, failure.refused(
-                failure.EMIT_REFUSED, f"the action did not declare that it emits to {emit.topic}"
-            )
+    error = emits.refusal(draft, step, result.emits)
+    if error is not None:
+        return None, error
     try:
         value = payloads.decode(output)
         draft.definition.output_of(step.action).check(value)

@@ -64,7 +64,7 @@ class Definition:
 
     def place(self, path: str) -> Place | None:
         """The node at a run's path, or None when the graph has no such place."""
-        return self.places.get(static(path))
+        return self.places.get(path if "[" not in path else static(path))
 
     def action(self, name: str) -> ActionSpec:
         """What is known of an action."""
