@@ -118,7 +118,13 @@ class Flow:
         scope = object()
         returns = action.signature.returns
         made = Origin((MADE,), returns, shape.of(returns, "given"), scope, unseen=action.store is None)
-        call = undo(_standing_for(made))
+        try:
+            call = undo(_standing_for(made))
+        except NameError as error:
+            raise writing.refusal(
+                f"undo of {step}: {error}: an undo is written before its step has a name, so read what the step made from "
+                "its parameter, as in undo=lambda made: delete(id=made.id)"
+            ) from error
         if not isinstance(call, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - users without a type checker
             raise writing.refusal(
                 f"undo of {step} gives {call!r}: it must give a call, as in undo=lambda made: delete(id=made.id)"

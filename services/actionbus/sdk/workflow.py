@@ -8,9 +8,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Final, Generic, Protocol, TypeVar, get_type_hints, overload
 
-from actionbus.contracts import identifiers
+from actionbus.contracts import checks, identifiers
 from actionbus.contracts.definitions import Graph, RetryPolicy, SequenceNode
 from actionbus.contracts.errors import ActionbusError, DefinitionRefused, PayloadRefused
+from actionbus.contracts.limits import DEFAULT_LIMITS
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.templates import INPUT
 from actionbus.sdk import call, duration, place, schema, shape
@@ -102,6 +103,10 @@ class Workflow(Generic[I, O]):
             run_timeout_ms=self.run_timeout_ms,
             undo_retry=self.undo_retry,
         )
+        try:
+            checks.check(graph, DEFAULT_LIMITS)
+        except DefinitionRefused as error:
+            raise DefinitionRefused(self.declared_at.says(str(error))) from error
         return graph, draft.actions
 
     def _call_function(self, draft: Draft) -> Any:
