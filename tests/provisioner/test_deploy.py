@@ -101,7 +101,7 @@ async def test_one_refusal_keeps_everything_back(connection: Connection, install
     first, second = _graph("1", action=_silent(MAIL)), _graph("2", action=ActionSpec(id="nobody"))
     deployments = await _judge(connection, installation, first, second)
     assert [each.verdict for each in deployments] == [Verdict.NEW, Verdict.REFUSED]
-    with pytest.raises(Conflict, match="action.nobody.commands"):
+    with pytest.raises(Conflict, match=r"action.nobody.commands"):
         await deploy.deploy(connection, installation, CODEC, deployments, by="a test")
     assert await deploy.deployed(connection, installation, CODEC) == {}
 
