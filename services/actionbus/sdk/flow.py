@@ -122,8 +122,8 @@ class Flow:
             call = undo(_standing_for(made))
         except NameError as error:
             raise writing.refusal(
-                f"undo of {step}: {error}: an undo is written before its step has a name, so read what the step made from "
-                "its parameter, as in undo=lambda made: delete(id=made.id)"
+                f"undo of {step}: {error}: an undo is written before its step has a name, so read what the step made "
+                "from its parameter, as in undo=lambda made: delete(id=made.id)"
             ) from error
         if not isinstance(call, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - users without a type checker
             raise writing.refusal(
