@@ -1,7 +1,7 @@
 """What a shard is entrusted with for its whole life: where it stands, what it may use, the limits it keeps."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from actionbus.contracts import identifiers
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
@@ -11,7 +11,7 @@ from actionbus.orchestrator.clocks import Clock
 from actionbus.orchestrator.definitions import Definitions
 from actionbus.orchestrator.destinations import Destinations
 from actionbus.orchestrator.log import Log
-from actionbus.orchestrator.store import RunStore
+from actionbus.orchestrator.store import MemoryShelf, Shelf
 
 SOURCE = "orchestrator"  # ce_source of what a shard writes
 
@@ -32,7 +32,7 @@ class Charter:
     nonce_key: bytes
     previous_nonce_key: bytes | None = None
     limits: Limits = DEFAULT_LIMITS
-    open_store: Callable[[], RunStore] = field(default=RunStore)
+    open_shelf: Callable[[], Shelf] = MemoryShelf
     publish_within_ms: int = 8_000
 
     def nonce(self, command_id: str) -> str:

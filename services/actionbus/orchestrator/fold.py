@@ -143,7 +143,7 @@ class Fold:
         if sentence.severity == 1 and isinstance(reading, inputs.Accepted):
             run = self.run(reading.run_id)
             with suppress(PayloadRefused):
-                transition = judgement.refuse(self._charter, reading.event, run, now, self.seq, why)
+                transition = judgement.refuse(self._charter, reading.event, run, now, self.seq, why=why)
                 self._keep(reading.run_id, run, transition, now)
         if sentence.severity <= 2:  # noqa: PLR2004 - see Sentence
             self._bury(record, PayloadRefused(why.message))

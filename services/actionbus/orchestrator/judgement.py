@@ -28,10 +28,12 @@ def judge(charter: Charter, event: Input, run: WorkflowRun | None, now: int, seq
         return definition  # nothing to be judged by: there is no such run, or no such workflow
     transition = engine.advance(definition, run, event, now, seq)
     why = _unwritable(charter, transition)
-    return transition if why is None else refuse(charter, event, run, now, seq, why)
+    return transition if why is None else refuse(charter, event, run, now, seq, why=why)
 
 
-def refuse(charter: Charter, event: Input, run: WorkflowRun | None, now: int, seq: int, why: ActionError) -> Transition:
+def refuse(
+    charter: Charter, event: Input, run: WorkflowRun | None, now: int, seq: int, *, why: ActionError
+) -> Transition:
     """The transition for an input whose effect cannot be written: a result counts as a failure, a request is rejected.
 
     Raises PayloadRefused when even that cannot be written.

@@ -3,7 +3,7 @@
 `kafka_log` puts it on Kafka; `testing.log` is a broker of its own, in memory, that behaves as badly as Kafka may.
 """
 
-from asyncio import Future
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Literal, Protocol
 
@@ -64,7 +64,7 @@ class Log(Protocol):
         """Committed records from these offsets on, for ever; each list is of one partition, in order."""
         ...
 
-    def publish(self, topic: str, partition: int, records: Sequence[OutRecord]) -> "Future[int]":
+    def publish(self, topic: str, partition: int, records: Sequence[OutRecord]) -> asyncio.Future[int]:
         """Write outside any transaction, in order, in as many batches as needed; done when all are acknowledged."""
         ...
 

@@ -1,7 +1,7 @@
 """Finds the input whose effect the brokers refuse, when a transaction fails in the same way again and again.
 
-Only a refusal counts, which is a property of what is written. Silence, lost connections and fences are properties of the
-world: however often they come, no input is to blame.
+Only a refusal counts, which is a property of what is written. Silence, lost connections and fences are properties of
+the world: however often they come, no input is to blame.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ class Quarantine:
 
     def failed(self, inputs: Sequence[InRecord | Firing], cause: BaseException | None, *, foreign: bool) -> None:
         """A transaction with these inputs was not committed. ``foreign``: it also wrote to topics that are not ours."""
-        if not inputs or not _to_blame(cause, foreign=foreign):
+        if not inputs or cause is None or not _to_blame(cause, foreign=foreign):
             return
         first = identity(inputs[0])
         window = self._window
@@ -61,7 +61,6 @@ class Quarantine:
         elif len(inputs) > 1:
             self.cap = max(1, len(inputs) // 2)
         if self.cap is not None and len(inputs) == 1:
-            assert cause is not None  # noqa: S101 - _to_blame says so
             self.condemn(inputs[0], cause)
             self.cap, self._window = None, None
 
@@ -89,7 +88,7 @@ def identity(each: InRecord | Firing) -> Identity:
     return each.run_id if isinstance(each, Firing) else (each.topic, each.offset)
 
 
-def _to_blame(cause: BaseException | None, *, foreign: bool) -> bool:
+def _to_blame(cause: BaseException, *, foreign: bool) -> bool:
     if isinstance(cause, TopicMissing | AccessRefused):
         return foreign  # a missing topic of our own concerns every input, and is an operator's business
     return isinstance(cause, Refused)

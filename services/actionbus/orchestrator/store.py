@@ -45,7 +45,7 @@ class Shelf(Protocol):
         """Up to where the shelf is complete; None: it holds nothing to rely on."""
         ...
 
-    def items(self) -> Iterator[tuple[str, bytes]]:
+    def values(self) -> Iterator[bytes]:
         """Every run."""
         ...
 
@@ -81,9 +81,9 @@ class MemoryShelf:
         """Nothing to rely on: memory begins empty."""
         return None
 
-    def items(self) -> Iterator[tuple[str, bytes]]:
+    def values(self) -> Iterator[bytes]:
         """Every run."""
-        return iter(self._values.items())
+        return iter(self._values.values())
 
     def wipe(self) -> None:
         """Forget everything."""
@@ -128,7 +128,7 @@ class RunStore:
 
     def runs(self) -> Iterator[WorkflowRun]:
         """Every run, ended ones included."""
-        for _, value in self.shelf.items():
+        for value in self.shelf.values():
             yield self._codec.decode(WorkflowRun, value)
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ first transaction is always on A, the side that lost A can commit nothing, whate
 """
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -47,11 +48,11 @@ class Holding:
 async def take_over(charter: Charter) -> Holding:
     """Fence every earlier owner and read where the shard stands.
 
-    Raises SettingsRefused when the shard was made for another number of partitions, PositionLost when inputs were removed
-    before they were read, Unavailable or Doubt when it is to be tried again.
+    Raises SettingsRefused when the shard was made for another number of partitions, PositionLost when inputs were
+    removed before they were read, Unavailable or Doubt when it is to be tried again.
     """
     writers: list[Writer] = []
-    store = charter.open_store()
+    store = RunStore(charter.codec, charter.open_shelf())
     try:
         writers.append(await charter.log.fence(charter.shard, "a"))
         writers.append(await charter.log.fence(charter.shard, "b"))
@@ -98,12 +99,11 @@ async def _trusted_mark(charter: Charter, store: RunStore) -> Mark | None:
     mark = store.shelf.mark()
     if mark is not None:
         try:
-            async for found in charter.log.read(charter.topics.state, charter.shard, mark.offset):
-                first = found[0]
-                if first.offset == mark.offset and first.key == POSITION_KEY and first.value == mark.value:
-                    return mark
-                break
-        except PositionLost:
+            async with aclosing(charter.log.read(charter.topics.state, charter.shard, mark.offset)) as reading:
+                first = (await anext(reading))[0]
+            if first.offset == mark.offset and first.key == POSITION_KEY and first.value == mark.value:
+                return mark
+        except (PositionLost, StopAsyncIteration):
             pass
         _log.warning("the local cache does not fit the state topic and is made anew", shard=charter.shard)
     store.shelf.wipe()
@@ -127,7 +127,7 @@ async def _check(charter: Charter, position: ShardPosition) -> None:
     if position.partitions != charter.partitions:
         raise SettingsRefused(
             f"this installation was made with {position.partitions} shards and its topics now have "
-            f"{charter.partitions} partitions: the number is fixed for ever, make a new installation with another prefix"
+            f"{charter.partitions} partitions: the number is fixed, make a new installation with another prefix"
         )
     for topic, offset in (
         (charter.topics.requests, position.requests_offset),

@@ -1,4 +1,4 @@
-"""What a shard's committed transactions say, as metrics. What was not committed has not happened, and is not counted."""
+"""What a shard's committed transactions say, as metrics. What was not committed has not happened and does not count."""
 
 from collections import Counter
 from collections.abc import Iterable

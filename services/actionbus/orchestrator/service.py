@@ -1,0 +1,151 @@
+"""The orchestrator as a service: joins the group, runs the shards it is given, leaves in good order."""
+
+import asyncio
+import os
+import socket
+from typing import Final
+
+import structlog
+
+from actionbus.contracts.errors import ActionbusError, SettingsRefused
+from actionbus.contracts.topics import Topics
+from actionbus.kafka.admin import Admin
+from actionbus.kafka.codec import Codec
+from actionbus.kafka.membership import Membership
+from actionbus.orchestrator.charter import Charter
+from actionbus.orchestrator.clocks import SteadyClock
+from actionbus.orchestrator.definitions import Definitions
+from actionbus.orchestrator.destinations import Destinations
+from actionbus.orchestrator.kafka_log import KafkaLog
+from actionbus.orchestrator.ownership import Ownership
+from actionbus.process.service import serving
+from actionbus.process.settings import Settings
+
+WATCH_SECONDS: Final = 5.0
+HOUR_MS: Final = 3_600_000
+
+_log = structlog.get_logger(__name__)
+
+
+class Orchestrator:
+    """One orchestrator process, or the orchestrator's part of one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._topics = Topics(settings.prefix)
+        self._ownership: Ownership | None = None
+
+    def not_ready(self) -> list[str]:
+        """Why it cannot do its work now; nothing when it does. May be called from any thread."""
+        return ["it is starting"] if self._ownership is None else self._ownership.not_ready()
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Own shards until ``stop`` is set, then finish what was begun.
+
+        Raises Unavailable, AccessRefused, TopicMissing or SettingsRefused when it cannot begin, and the same when the
+        group refuses it later.
+        """
+        settings, topics = self._settings, self._topics
+        connection = settings.kafka.connection("actionbus-orchestrator")
+        keys = settings.nonce_keys()
+        async with Admin(connection) as admin:
+            partitions = await _shards(admin, topics)
+        async with KafkaLog(connection, topics, settings.limits) as log:
+            clock, codec = SteadyClock(), Codec()
+            definitions = Definitions(
+                log,
+                topics.definitions,
+                codec,
+                limits=settings.limits,
+                run_retention_ms=round(settings.orchestrator.run_retention_hours * HOUR_MS),
+            )
+            destinations = Destinations(log.partitions, clock)
+
+            def charter(shard: int) -> Charter:
+                return Charter(
+                    shard=shard,
+                    partitions=partitions,
+                    owner=f"{socket.gethostname()}/{os.getpid()}",
+                    topics=topics,
+                    log=log,
+                    clock=clock,
+                    codec=codec,
+                    definitions=definitions,
+                    destinations=destinations,
+                    nonce_key=keys.current,
+                    previous_nonce_key=keys.previous,
+                    limits=settings.limits,
+                    publish_within_ms=settings.orchestrator.session_timeout_ms,
+                )
+
+            self._ownership = Ownership(charter)
+            membership = Membership(
+                connection,
+                topics.orchestrator_group,
+                topics.requests,
+                instance_id=settings.orchestrator.group_instance_id,
+                session_timeout_ms=settings.orchestrator.session_timeout_ms,
+            )
+            async with membership:
+                await self._own(membership, definitions, stop)
+            await log.flush()
+
+    async def _own(self, membership: Membership, definitions: Definitions, stop: asyncio.Event) -> None:
+        ownership = self._ownership
+        assert ownership is not None  # noqa: S101 - serve has set it
+        following = asyncio.create_task(_follow(definitions))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                hearing = asyncio.create_task(membership.events.get())
+                await asyncio.wait({hearing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if hearing.done():
+                    ownership.apply(hearing.result())
+                else:
+                    hearing.cancel()
+            await ownership.release_all()
+        finally:
+            following.cancel()
+            stopping.cancel()
+            await ownership.drop_all()
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Be an orchestrator until ``stop`` is set, inside a process that has probes and signals already."""
+    await Orchestrator(settings).serve(stop)
+
+
+async def run(settings: Settings) -> None:
+    """Be an orchestrator process, with probes and metrics, until a signal asks it to end."""
+    orchestrator = Orchestrator(settings)
+    async with serving("orchestrator", settings, orchestrator.not_ready) as shutdown:
+        await orchestrator.serve(shutdown.requested)
+
+
+async def _shards(admin: Admin, topics: Topics) -> int:
+    """The number of shards, on which all four topics of a shard agree; raises SettingsRefused for an unfit cluster."""
+    facts = await admin.describe_cluster()
+    if facts.unclean_election:
+        raise SettingsRefused(
+            "the cluster may elect leaders that lack acknowledged records: set unclean.leader.election.enable=false"
+        )
+    found = await admin.topics(f"{topics.prefix}.workflow.")
+    counts: dict[str, int] = {}
+    for name in (topics.requests, topics.results, topics.state, topics.events):
+        if name not in found:
+            raise SettingsRefused(f"topic {name} is missing: run `actionbus topics apply`")
+        counts[name] = found[name].partitions
+    if len(set(counts.values())) != 1:
+        said = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise SettingsRefused(f"the topics of the shards must have the same number of partitions: {said}")
+    return counts[topics.requests]
+
+
+async def _follow(definitions: Definitions) -> None:
+    """Learn of new definitions as they are deployed; whoever misses one reads again by itself."""
+    while True:
+        try:
+            await definitions.follow()
+        except ActionbusError as error:
+            _log.warning("following definitions is interrupted", error=str(error))
+            await asyncio.sleep(WATCH_SECONDS)
