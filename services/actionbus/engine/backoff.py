@@ -1,11 +1,8 @@
 """How long to wait before the next attempt. The spread comes from the command id: a replay waits alike."""
 
 from hashlib import blake2b
-from typing import Final
 
 from actionbus.contracts.definitions import RetryPolicy
-
-_STEEPEST: Final = 1_000  # a float overflows beyond; every cap is reached long before
 
 
 def attempts(policy: RetryPolicy) -> int | None:
@@ -21,16 +18,13 @@ def delay_before_next(policy: RetryPolicy, attempt: int, command_id: str) -> int
     """
     if policy.delays_ms is not None:
         return policy.delays_ms[min(attempt, len(policy.delays_ms)) - 1] if policy.delays_ms else 0
-    growth = _growth(policy.factor, min(attempt - 1, _STEEPEST))
-    delay = min(policy.initial_ms * growth, float(policy.cap_ms))
-    return round(delay * (1 - policy.jitter * _share(command_id)))
-
-
-def _growth(factor: float, times: int) -> float:
+    if policy.initial_ms == 0:
+        return 0
     try:
-        return factor**times
-    except OverflowError:
-        return float("inf")
+        delay = min(policy.initial_ms * policy.factor ** (attempt - 1), float(policy.cap_ms))
+    except OverflowError:  # beyond every float, so beyond every cap
+        delay = float(policy.cap_ms)
+    return round(delay * (1 - policy.jitter * _share(command_id)))
 
 
 def _share(text: str) -> float:

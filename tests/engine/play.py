@@ -1,0 +1,159 @@
+"""Drives one run by hand: every input with its time and transaction, as a shard would give it, and all that came of it."""
+
+from actionbus.contracts import identifiers, payloads
+from actionbus.contracts.commands import ActionCommand, CommandKind
+from actionbus.contracts.requests import RequestKind, WorkflowRequest
+from actionbus.contracts.results import ActionError, ActionResult, Emit, ResultKind
+from actionbus.contracts.run import StepState, WorkflowRun
+from actionbus.engine.advance import advance
+from actionbus.engine.definition import Definition
+from actionbus.engine.dispatch import commands
+from actionbus.engine.inputs import Input, RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.transition import Outcome, Transition
+
+START = 1_000_000
+RESULTS = "actionbus.workflow.results.v1"
+
+
+def nonce(command_id: str) -> str:
+    """A nonce that a reader of a failing test can follow."""
+    return f"nonce of {command_id}"
+
+
+class Play:
+    """One run, from outside. Each method is one input, carried by a transaction of its own."""
+
+    def __init__(self, definition: Definition, run_id: str = "r-1", incarnation: str = "0") -> None:
+        self.definition = definition
+        self.run_id = run_id
+        self.incarnation = incarnation
+        self.run: WorkflowRun | None = None
+        self.now = START
+        self.seq = 0
+        self.inputs: list[tuple[Input, int, int]] = []
+        self.transitions: list[Transition] = []
+        self.sent: list[ActionCommand] = []
+
+    # What happens
+
+    def starts(self, value=None, *, request_id="start-1", **fields) -> Transition:
+        """Ask for the run."""
+        request = WorkflowRequest(
+            request_id=request_id,
+            run_id=self.run_id,
+            kind=RequestKind.START,
+            workflow=self.definition.name,
+            payload=payloads.encode(value),
+            **fields,
+        )
+        return self.give(StartRequested(request=request, incarnation=self.incarnation, trace="00-trace-span-01"))
+
+    def cancels(self, reason="not wanted", *, request_id="cancel-1", kind=RequestKind.CANCEL) -> Transition:
+        """Ask for its end."""
+        request = WorkflowRequest(
+            request_id=request_id, run_id=self.run_id, kind=kind, reason=reason, requested_by="ada"
+        )
+        return self.give(RequestMade(request=request))
+
+    def succeeds(self, path, output=None, *, attempt=None, emits=(), undo=False) -> Transition:
+        """A worker did what it was told."""
+        emitted = tuple(Emit(topic=topic) for topic in emits)
+        return self.answers(
+            path, ResultKind.SUCCEEDED, attempt=attempt, undo=undo, output=payloads.encode(output), emits=emitted
+        )
+
+    def fails(self, path, error="Oops", *, attempt=None, undo=False, message="it broke", **fields) -> Transition:
+        """A worker could not do it."""
+        error = ActionError(type=error, message=message, **fields)
+        return self.answers(path, ResultKind.FAILED, attempt=attempt, undo=undo, error=error)
+
+    def begins(self, path, *, attempt=None, undo=False) -> Transition:
+        """A worker says that it has begun."""
+        return self.answers(path, ResultKind.STARTED, attempt=attempt, undo=undo)
+
+    def undoes(self, path, outcome="undone", *, attempt=None, emits=()) -> Transition:
+        """A worker undid a step."""
+        return self.succeeds(path, {"outcome": outcome}, attempt=attempt, undo=True, emits=emits)
+
+    def answers(self, path, kind, *, attempt=None, undo=False, **fields) -> Transition:
+        """A result about the current attempt of a step, or about another one."""
+        if attempt is None:
+            attempt = self.step(path).attempt
+        key = identifiers.step_key(self.run_id, self.incarnation, path)
+        text = identifiers.command_id(key, attempt, undo=undo)
+        result = ActionResult(command_id=text, step_key=key, run_id=self.run_id, kind=kind, nonce=nonce(text), **fields)
+        return self.give(ResultReceived(result=result, command=identifiers.parse_command_id(text)))
+
+    def passes(self, milliseconds: int) -> list[Transition]:
+        """Time goes by; what is due on the way happens at its time."""
+        until = self.now + milliseconds
+        fired = []
+        while (timer := self._next(until)) is not None:
+            self.now = max(self.now, timer.due_at)
+            fired.append(self.give(TimerFired(timer_id=timer.id)))
+        self.now = until
+        return fired
+
+    def gives(self, event: Input, *, now=None) -> Transition:
+        """Any input, at any time."""
+        if now is not None:
+            self.now = now
+        return self.give(event)
+
+    def give(self, event: Input) -> Transition:
+        """One input in a transaction of its own; its commands go out after it."""
+        self.seq += 1
+        self.inputs.append((event, self.now, self.seq))
+        transition = advance(self.definition, self.run, event, self.now, self.seq)
+        self.run = transition.run
+        self.transitions.append(transition)
+        if self.run is not None:
+            self.sent += commands(self.definition, self.run, self.seq - 1, RESULTS, 0, nonce)
+        return transition
+
+    def _next(self, until: int):
+        due = [timer for timer in (self.run.timers if self.run else ()) if timer.due_at <= until]
+        return min(due, key=lambda timer: (timer.due_at, timer.id), default=None)
+
+    # What can be seen
+
+    def step(self, path) -> StepState:
+        """A step's state; fails the test when it is not there."""
+        found = {step.path: step for step in self.run.steps} if self.run else {}
+        assert path in found, f"there is no step {path}, only {sorted(found) or 'none'}"
+        return found[path]
+
+    @property
+    def last(self) -> Transition:
+        """What came of the latest input."""
+        return self.transitions[-1]
+
+    @property
+    def events(self):
+        """Every event, verdicts on requests included."""
+        return [transition.event for transition in self.transitions if transition.event is not None]
+
+    @property
+    def emits(self):
+        """Every record that was published."""
+        return [emit for transition in self.transitions for emit in transition.emits]
+
+    @property
+    def applied(self):
+        """How many inputs changed the run."""
+        return sum(transition.outcome is Outcome.APPLIED for transition in self.transitions)
+
+    def executed(self):
+        """The commands to execute, in the order they were sent."""
+        return [command for command in self.sent if command.kind is CommandKind.EXECUTE]
+
+    def compensated(self):
+        """The commands to compensate, in the order they were sent."""
+        return [command for command in self.sent if command.kind is CommandKind.COMPENSATE]
+
+
+def started(definition: Definition, value=None) -> Play:
+    """A play whose run has begun."""
+    play = Play(definition)
+    play.starts(value)
+    return play

@@ -1,0 +1,122 @@
+"""A run is asked for."""
+
+import pytest
+
+from actionbus.contracts.limits import Limits
+from actionbus.contracts.requests import RequestKind, WorkflowRequest
+from actionbus.engine.inputs import StartRequested
+from actionbus.engine.transition import Outcome
+from engine.graphs import ref, step, workflow
+from engine.matchers import live, sent, told, waiting
+from engine.play import START, Play, started
+
+
+def test_a_start_schedules_the_first_step():
+    """A start is accepted, and its first command goes out with the transaction that writes the run."""
+    play = started(workflow(step("book", input={"who": ref("input", "name")}), step("pay")), {"name": "Ada"})
+    assert told(play.last.event) == [
+        "request_accepted",
+        'run_started {"name":"Ada"}',
+        'book#1 scheduled {"who":"Ada"}',
+    ]
+    assert live(play.run) == {"book": "SCHEDULED"}
+    assert sent(play) == ["book/1"]
+    assert (play.run.version, play.run.txn_seq, play.run.created_at) == (1, 1, START)
+    assert play.run.trace == "00-trace-span-01"
+
+
+def test_the_verdict_names_the_request():
+    """Whoever asked finds the verdict by the request's id."""
+    play = started(workflow(step("book")))
+    assert play.last.event.entries[0].request_id == "start-1"
+
+
+def test_a_start_without_steps_completes_at_once():
+    """A workflow without a node is a workflow: its run completes in the transition that starts it."""
+    play = started(workflow(output={"got": ref("input")}), 7)
+    assert play.run.status == "COMPLETED"
+    assert play.run.output == b'{"got":7}'
+
+
+def test_the_same_request_is_answered_alike():
+    """A start that comes twice is accepted twice and has one effect."""
+    play = started(workflow(step("book")))
+    before = play.run
+    again = play.starts(request_id="start-1")
+    assert again.outcome is Outcome.REPEATED
+    assert again.run is before
+    assert again.event.version == 0
+    assert again.event.incarnation == "0"
+    assert told(again.event) == ["request_accepted (this request started the run)"]
+    assert sent(play) == ["book/1"]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_another_start_of_the_same_run_is_rejected(ended):
+    """A run id stays taken for as long as its run is kept, and the reason says how that run stands."""
+    play = started(workflow(step("book")))
+    if ended:
+        play.succeeds("book")
+    before = play.run
+    again = play.starts(request_id="start-2")
+    assert again.outcome is Outcome.REJECTED
+    assert again.run is before
+    assert told(again.event) == [f"request_rejected (the run id is taken: that run is {before.status})"]
+
+
+def test_an_input_that_breaks_the_schema_is_rejected():
+    """The caller hears where the input is wrong, and no run is there."""
+    play = Play(workflow(step("book"), input_schema={"properties": {"n": {"type": "integer"}}}))
+    refused = play.starts({"n": "one"})
+    assert refused.outcome is Outcome.REJECTED
+    assert refused.run is None
+    assert told(refused.event) == ['request_rejected (the input is refused: n: "one" is not of type "integer")']
+    assert play.starts({"n": 1}, request_id="start-2").outcome is Outcome.APPLIED
+
+
+def test_an_input_beyond_the_limit_is_rejected():
+    """An input that no record should carry is refused with both sizes."""
+    play = Play(workflow(step("book"), limits=Limits(payload_bytes=10)))
+    assert play.starts("x" * 8).outcome is Outcome.APPLIED
+    other = Play(play.definition)
+    (said,) = told(other.starts("x" * 9).event)
+    assert "11 bytes are more than 10" in said
+
+
+@pytest.mark.parametrize("payload", [b"{", b"\xff", b'{"a":1,"a":2}', b"NaN"])
+def test_an_input_that_is_no_json_is_rejected(payload):
+    """Bytes that are no JSON start nothing."""
+    play = Play(workflow(step("book")))
+    request = WorkflowRequest(request_id="q", run_id="r-1", kind=RequestKind.START, workflow="order", payload=payload)
+    refused = play.give(StartRequested(request=request, incarnation="0"))
+    assert refused.outcome is Outcome.REJECTED
+    assert refused.run is None
+
+
+@pytest.mark.parametrize("run_id", ["", "!position", "a/b", "-a", "x" * 201])
+def test_a_run_id_outside_its_grammar_is_rejected(run_id):
+    """Nothing is ever written under a key that is no run id."""
+    play = Play(workflow(step("book")), run_id=run_id)
+    refused = play.starts()
+    assert refused.outcome is Outcome.REJECTED
+    assert refused.run is None
+    assert "run id" in told(refused.event)[0]
+
+
+def test_no_payload_is_null():
+    """A start without a payload has the input null."""
+    play = Play(workflow(step("book", input=ref("input"))))
+    request = WorkflowRequest(request_id="q", run_id="r-1", kind=RequestKind.START, workflow="order")
+    play.give(StartRequested(request=request, incarnation="0"))
+    assert play.executed()[0].input == b"null"
+
+
+def test_an_input_that_nothing_reads_is_not_kept():
+    """A run does not carry an input that no template asks for."""
+    assert started(workflow(step("book")), {"n": 1}).run.input is None
+    assert started(workflow(step("book", input={"n": ref("input", "n")}), step("pay")), {"n": 1}).run.input is not None
+
+
+def test_a_limit_of_the_run_is_a_timer():
+    """The time that a definition allows begins with the start."""
+    assert waiting(started(workflow(step("book"), run_timeout_ms=500)).run) == {"run_timeout": START + 500}
