@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from aiokafka.client import ConnectionGroup
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.protocol.admin import (
     CreateTopicsRequest,
@@ -20,7 +19,7 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from actionbus.contracts.errors import Conflict, Refused, Unavailable
-from actionbus.kafka import administration, clients, cluster, outcomes
+from actionbus.kafka import administration, clients, cluster, coordination, outcomes
 from actionbus.kafka.batches import Partition
 from actionbus.kafka.connection import Connection
 
@@ -172,11 +171,9 @@ class Admin:
 
     async def members(self, group: str) -> list[Member]:
         """Who is in a consumer group now and holds what; empty for a group that does not exist."""
-        node = await self._cluster.coordinator("group", group)
-        reply = await self._ask(DescribeGroupsRequest([group]), f"group {group}", node=node)
-        code, _group, state, _type, _protocol, members, *_ = reply.groups[0]
-        if code != outcomes.NONE:
-            raise outcomes.refusal(code, f"group {group}")
+        request = DescribeGroupsRequest([group])
+        reply = await coordination.ask(self._cluster, group, request, lambda reply: {reply.groups[0][0]})
+        _code, _group, state, _type, _protocol, members, *_ = reply.groups[0]
         return [
             Member(
                 member_id=member_id, client_id=client_id, host=host, partitions=_assigned(assignment, state == "Stable")
@@ -217,22 +214,18 @@ async def committed(
     for topic, partition in places or ():
         topics.setdefault(topic, []).append(partition)
     request = OffsetFetchRequest(group, None if places is None else list(topics.items()))
-    what = f"asking for the offsets of group {group}"
-    node = await brokers.coordinator("group", group)
-    try:
-        reply = await brokers.send(node, request, lane=ConnectionGroup.COORDINATION)
-    except cluster.Silence as error:
-        raise outcomes.failure(error, what) from error
-    found: dict[Partition, Committed] = {}
-    codes = {getattr(reply, "error_code", outcomes.NONE)}
-    for topic, partitions in reply.topics:
-        for partition, offset, metadata, code in partitions:
-            codes.add(code)
-            if offset != _NO_OFFSET:
-                found[topic, partition] = Committed(offset=offset, metadata=metadata or "")
-    for code in codes - {outcomes.NONE}:
-        raise outcomes.refusal(code, what)
-    return found
+    reply = await coordination.ask(brokers, group, request, _offset_codes)
+    return {
+        (topic, partition): Committed(offset=offset, metadata=metadata or "")
+        for topic, partitions in reply.topics
+        for partition, offset, metadata, _code in partitions
+        if offset != _NO_OFFSET
+    }
+
+
+def _offset_codes(reply: Any) -> set[int]:
+    codes = {code for _topic, partitions in reply.topics for _partition, _offset, _metadata, code in partitions}
+    return codes | {getattr(reply, "error_code", outcomes.NONE)}
 
 
 def _assigned(data: bytes, stable: bool) -> frozenset[Partition]:  # noqa: FBT001 - the one question that matters here

@@ -27,7 +27,7 @@ FETCH_MAX_WAIT_MS: Final = 500
 FETCH_MAX_BYTES: Final = 52_428_800
 SESSION_TIMEOUT_MS: Final = 8_000  # how long a dead member keeps its partitions
 HEARTBEAT_INTERVAL_MS: Final = 1_000
-REBALANCE_TIMEOUT_MS: Final = 30_000
+REBALANCE_TIMEOUT_MS: Final = 10_000  # how long a join may wait for other members; below REQUEST_TIMEOUT_MS
 MAX_POLL_INTERVAL_MS: Final = 300_000
 
 # The library's type says str only, but takes classes; sticky and roundrobin would part the shards of one process.

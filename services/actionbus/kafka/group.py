@@ -9,16 +9,17 @@ below the offset it had, nobody can say that they were handled, and the reader r
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import errors as kafka
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from actionbus.contracts.errors import Fenced, PositionLost, Unavailable
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.contracts.records import InRecord
-from actionbus.kafka import admin, clients, cluster, membership, outcomes, reader
+from actionbus.kafka import admin, clients, cluster, coordination, membership, outcomes, reader
 from actionbus.kafka.admin import Committed
 from actionbus.kafka.connection import Connection
 from actionbus.kafka.rebalances import Assigned, Lost, Rebalance, Revoked
@@ -26,7 +27,7 @@ from actionbus.kafka.rebalances import Assigned, Lost, Rebalance, Revoked
 # What a member does while it still holds the partitions it is about to lose, as storing its last offsets.
 BeforeRevoke = Callable[[frozenset[int]], Awaitable[None]]
 BEFORE_REVOKE_SECONDS: Final = 5.0  # of the rebalance timeout that the whole group waits for
-COMMIT_SECONDS: Final = 15.0
+_KEEP_AS_THE_BROKER_DOES: Final = -1  # retention of offsets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,13 @@ class GroupReader:
 
     async def start(self) -> None:
         """Join the group and return when it has answered; raises Unavailable, AccessRefused or TopicMissing."""
+        try:
+            await self._join()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _join(self) -> None:
         await self._brokers.start()
         await self._brokers.partitions(self.topic)
         await self._oldest.start()
@@ -132,20 +140,19 @@ class GroupReader:
     async def commit(self, offsets: Mapping[int, Committed]) -> None:
         """Store offsets, each with its text; raises Fenced when a partition has gone to another member.
 
-        The text may have up to the broker's offset.metadata.max.bytes. Raises Unavailable after COMMIT_SECONDS.
+        The text may have up to the broker's offset.metadata.max.bytes, or Refused is raised; Unavailable when no
+        coordinator answers.
         """
-        what = f"storing offsets of group {self.group}"
-        values = {
-            TopicPartition(self.topic, partition): OffsetAndMetadata(value.offset, value.metadata)
-            for partition, value in offsets.items()
-        }
-        try:
-            async with asyncio.timeout(COMMIT_SECONDS):
-                await self._member.commit(values)
-        except (kafka.CommitFailedError, kafka.IllegalStateError) as error:
-            raise Fenced(f"{what}: the group has given the partitions to another member") from error
-        except (kafka.KafkaError, TimeoutError, OSError) as error:
-            raise outcomes.failure(error, what) from error
+        if len(self._held(offsets)) < len(offsets):
+            raise Fenced(f"group {self.group}: the group has given the partitions to another member")
+        # The library's own commit forgets its member id when it is refused, and joins again as somebody else; the
+        # group then waits for the one it knew, on noida-db 0.2.3 for ever.
+        member: Any = self._member._coordinator  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - for its identity
+        values = [(partition, value.offset, value.metadata) for partition, value in offsets.items()]
+        request = OffsetCommitRequest(
+            self.group, member.generation, member.member_id, _KEEP_AS_THE_BROKER_DOES, [(self.topic, values)]
+        )
+        await coordination.ask(self._brokers, self.group, request, _codes)
 
     @property
     def _member(self) -> AIOKafkaConsumer:
@@ -227,6 +234,10 @@ class _Listener(ConsumerRebalanceListener):
         for place in places:
             self._consumer.seek(place, 0)  # replaced before it is resumed; without it the library asks for an offset
         self._changes.append(Assigned(partitions=membership.numbers(places)))
+
+
+def _codes(reply: Any) -> set[int]:
+    return {code for _topic, partitions in reply.topics for _partition, code in partitions}
 
 
 def _record(found: "ConsumerRecord[bytes | None, bytes | None]") -> InRecord:

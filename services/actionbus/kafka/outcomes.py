@@ -45,6 +45,8 @@ _ACCESS: Final = frozenset(
         TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
+# What a group says to one that is no longer its member, or that was not part of its last rebalance.
+_GROUP_MOVED: Final = frozenset({22, 25, 27, 82})  # generation, member id, rebalance in progress, instance id fenced
 _SINCE_AIOKAFKA: Final = {INVALID_RECORD: "INVALID_RECORD", PRODUCER_FENCED: "PRODUCER_FENCED"}
 
 # What a rebalance of leaders, a restart or too few replicas answer: the same request may succeed in a moment.
@@ -61,6 +63,8 @@ def refusal(code: int, what: str) -> ActionbusError:  # noqa: PLR0911 - a table 
     """The error for a broker's refusal; `what` says what was asked for, as in "writing to topic x"."""
     if code in (INVALID_PRODUCER_EPOCH, PRODUCER_FENCED):
         return Fenced(f"{what}: another owner has taken over this transactional id")
+    if code in _GROUP_MOVED:
+        return Fenced(f"{what}: the group has given the partitions to another member")
     if code in _ACCESS:
         return AccessRefused(f"{what}: the broker does not allow it to this user; grant the access and start again")
     if code == UNKNOWN_TOPIC_OR_PARTITION:

@@ -45,23 +45,43 @@ def unpack(
     """
     topic, partition = place
     found: list[InRecord] = []
-    waiting = sorted(aborted, key=lambda entry: entry[1], reverse=True)
+    waiting = sorted(_in_force(aborted, data, position), key=lambda entry: entry[1], reverse=True)
     aborting: set[int] = set()
     memory = MemoryRecords(data)
     while memory.has_next():
         batch: Any = memory.next_batch()
         if not batch.validate_crc():
             raise RecordUnreadable(f"topic {topic}, partition {partition}, offset {batch.base_offset}: wrong checksum")
+        # Before the marker is looked at: a read may begin at the marker of a transaction that began earlier.
+        while waiting and waiting[-1][1] <= batch.base_offset:
+            aborting.add(waiting.pop()[0])
         if batch.is_control_batch:
             if ControlRecord.parse(next(batch).key) == ABORT_MARKER:
                 aborting.discard(batch.producer_id)
-        else:
-            while waiting and waiting[-1][1] <= batch.base_offset:
-                aborting.add(waiting.pop()[0])
-            if not (committed and batch.is_transactional and batch.producer_id in aborting):
-                found.extend(_records(topic, partition, batch, position))
+        elif not (committed and batch.is_transactional and batch.producer_id in aborting):
+            found.extend(_records(topic, partition, batch, position))
         position = max(position, batch.next_offset)
     return found, position
+
+
+def _in_force(aborted: Any, data: bytes, position: int) -> list[tuple[int, int]]:
+    """The aborted transactions that concern this run of batches.
+
+    Kafka lists no others. noida-db 0.2.3 lists every aborted transaction of the log, and one that ended before
+    `position` would hide what its producer committed later. The producer's next marker tells: a commit ends none.
+    """
+    earlier = {producer for producer, first in aborted if first < position}
+    if not earlier:
+        return list(aborted)
+    committed: set[int] = set()
+    memory = MemoryRecords(data)
+    while earlier and memory.has_next():
+        batch: Any = memory.next_batch()
+        if batch.is_control_batch and batch.producer_id in earlier:
+            earlier.discard(batch.producer_id)
+            if ControlRecord.parse(next(batch).key) != ABORT_MARKER:
+                committed.add(batch.producer_id)
+    return [(producer, first) for producer, first in aborted if first >= position or producer not in committed]
 
 
 def _records(topic: str, partition: int, batch: Any, position: int) -> list[InRecord]:

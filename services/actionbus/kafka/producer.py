@@ -70,7 +70,11 @@ class IdempotentProducer:
     async def start(self) -> None:
         """Connect and get a producer id; raises Unavailable or AccessRefused."""
         await self._cluster.start()
-        self._identity = await producer_id.take(self._cluster, None)
+        try:
+            self._identity = await producer_id.take(self._cluster, None)
+        except BaseException:
+            await self._cluster.close()
+            raise
         self._open = True
 
     async def close(self) -> None:

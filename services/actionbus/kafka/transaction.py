@@ -80,7 +80,11 @@ class TransactionalProducer:
         """
         self._expect(State.NEW)
         await self._cluster.start()
-        self._identity = await producer_id.take(self._cluster, self.transactional_id)
+        try:
+            self._identity = await producer_id.take(self._cluster, self.transactional_id)
+        except BaseException:
+            await self.close()
+            raise
         self._state = State.READY
 
     def begin(self) -> None:
