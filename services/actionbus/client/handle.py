@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from actionbus.client import outcomes
 from actionbus.client.desk import Desk
@@ -90,7 +90,7 @@ class RunHandle:
         """
         return await (await self._desk.archive()).events(self.run_id)
 
-    async def follow(self) -> AsyncIterator[WorkflowEvent]:
+    async def follow(self) -> AsyncGenerator[WorkflowEvent]:
         """What happened to the run, then what happens to it, until it has ended. Close the iterator to stop earlier."""
         tail = await self._desk.tail()
         follower = Follower()

@@ -1,6 +1,6 @@
 """What a client can do, whatever way it takes to the orchestrator. How it is done over Kafka is in `over_kafka`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Protocol
 
 from actionbus.contracts.definitions import Graph
@@ -42,7 +42,7 @@ class StartedRun(Protocol):
         """What happened to the run so far, oldest first."""
         ...
 
-    def follow(self) -> AsyncIterator[WorkflowEvent]:
+    def follow(self) -> AsyncGenerator[WorkflowEvent]:
         """What happened to the run and what happens to it, until it has ended."""
         ...
 

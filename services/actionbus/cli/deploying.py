@@ -1,0 +1,63 @@
+"""`actionbus deploy`: writing the workflows of modules to the installation."""
+
+import getpass
+import socket
+from typing import Annotated
+
+import typer
+
+from actionbus.cli import output, session
+from actionbus.cli.output import Output, Row
+from actionbus.contracts.topics import Topics
+from actionbus.kafka.admin import Admin
+from actionbus.process.settings import Settings
+from actionbus.provisioner import deploy as provisioner
+from actionbus.provisioner.deploy import Deployment
+from actionbus.sdk import registry
+
+_COLUMNS = {"workflow": "workflow", "version": "version", "verdict": "verdict", "reason": "reason"}
+
+
+def deploy(
+    modules: Annotated[list[str], typer.Argument(help="Modules with workflows: pkg.module or path/to/app.py.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    output_format: Output = None,
+) -> None:
+    """Write the modules' workflows to the installation: what is new is written, what is there already stays.
+
+    A deployed version never changes; with one refusal nothing is written at all.
+    """
+    settings = session.settings()
+    found = registry.load(*modules)
+    graphs = [workflow.graph for workflow in found.workflows.values()]
+    topics, codec = Topics(settings.prefix), session.codec(settings)
+
+    async def work() -> tuple[Deployment, ...]:
+        connection = session.connection(settings)
+        known = await provisioner.deployed(connection, topics, codec)
+        targets = {name for graph in graphs for action in graph.actions.values() for name in action.emits}
+        async with Admin(connection) as admin:
+            exist = set(await admin.topics(f"{settings.prefix}."))
+            exist |= {name for name in targets if name in await admin.topics(name)}
+        return provisioner.judge(graphs, known, exist, topics, settings.limits)
+
+    deployments = session.run(work)
+    output.rows([_row(each) for each in deployments], _COLUMNS, output_format, empty="no workflows in these modules")
+    if not dry_run:
+        session.run(lambda: _write(settings, topics, deployments))
+
+
+async def _write(settings: Settings, topics: Topics, deployments: tuple[Deployment, ...]) -> None:
+    by = f"{getpass.getuser()}@{socket.gethostname()}"
+    await provisioner.deploy(session.connection(settings), topics, session.codec(settings), deployments, by=by)
+
+
+def _row(each: Deployment) -> Row:
+    return {
+        "workflow": each.graph.name,
+        "version": each.graph.version,
+        "verdict": each.verdict.value,
+        "reason": each.reason,
+        "hash": each.graph.hash,
+    }
