@@ -130,6 +130,12 @@ STEP_TIMEOUTS: Final = Counter(
 COMMANDS_IN_PROGRESS: Final = Gauge(
     "actionbus_commands_in_progress", "Attempts that are running now.", ["action"], registry=REGISTRY
 )
+ATTEMPTS_STUCK: Final = Gauge(
+    "actionbus_attempts_stuck",
+    "Attempts whose time is over and whose code still runs; each holds a slot.",
+    ["action"],
+    registry=REGISTRY,
+)
 INBOX_DUPLICATES: Final = Counter(
     "actionbus_inbox_duplicates_total",
     "Commands answered from the inbox without a second effect.",
@@ -149,7 +155,7 @@ ORCHESTRATOR: Final[tuple[MetricWrapperBase, ...]] = (
 )
 WORKER: Final[tuple[MetricWrapperBase, ...]] = (
     *(STEP_SCHEDULE_TO_START, STEP_DURATION, STEP_RETRIES, STEP_TIMEOUTS, COMMANDS_IN_PROGRESS),
-    *(INBOX_DUPLICATES, DEAD_LETTERS, REBALANCES, CONSUMER_LAG),
+    *(ATTEMPTS_STUCK, INBOX_DUPLICATES, DEAD_LETTERS, REBALANCES, CONSUMER_LAG),
 )
 EVERY_SERVICE: Final[tuple[MetricWrapperBase, ...]] = (BUILD,)
 

@@ -105,7 +105,9 @@ def _values(field: FieldInfo) -> str:
     if get_origin(kind) is dict or kind is SecretStr:
         return "secret text"
     if isinstance(kind, type):
-        return {"int": "whole number", "float": "number", "str": "text", "Path": "path"}[kind.__name__]
+        return {"bool": "`true` or `false`", "int": "whole number", "float": "number", "str": "text", "Path": "path"}[
+            kind.__name__
+        ]
     return ", ".join(f"`{choice}`" for choice in get_args(kind))
 
 

@@ -203,6 +203,10 @@ class WorkerSettings(_Group):
         default=10_000, ge=1_000, description="A silent worker loses its partitions after this."
     )
     heartbeat_interval_ms: int = Field(default=1_000, ge=100, description="Heartbeat to the group.")
+    accept_gap: bool = Field(
+        default=False,
+        description="Go on where commands were removed before they were read, instead of refusing to start.",
+    )
 
 
 class NonceKeys(BaseModel):

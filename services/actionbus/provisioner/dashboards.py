@@ -155,6 +155,11 @@ def steps() -> dict[str, Any]:
                 (rate("actionbus_inbox_duplicates_total", "action"), "{{action}}"),
                 unit="ops",
             ),
+            graph(
+                "Stuck",
+                "Attempts whose code goes on after its time. Each holds a slot: look for calls without a timeout.",
+                _sum("actionbus_attempts_stuck", "action"),
+            ),
         ],
     )
 

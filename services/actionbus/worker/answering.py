@@ -1,0 +1,119 @@
+"""What a lane says to the rest of the installation: results, the word that an attempt has begun, dead letters.
+
+A command's place in the log counts as finished only when what is said about it is acknowledged.
+"""
+
+import structlog
+
+from actionbus.contracts import headers
+from actionbus.contracts.commands import ActionCommand
+from actionbus.contracts.dead_letters import dead_letter
+from actionbus.contracts.limits import Limits
+from actionbus.contracts.records import InRecord
+from actionbus.contracts.results import ActionResult
+from actionbus.kafka.codec import Codec
+from actionbus.process import metrics
+from actionbus.worker import answers, outcomes
+from actionbus.worker.attempts import Attempt, Attempts, Claim
+from actionbus.worker.intake import Unreadable
+from actionbus.worker.outcomes import Done, ErrorType, Outcome
+from actionbus.worker.replies import Place, Replies, Reply
+
+_log = structlog.get_logger(__name__)
+
+
+class Answering:
+    """Speaks for one action. ``group`` and ``dead_letters`` name it in what cannot be read; ``worker`` in results."""
+
+    def __init__(
+        self,
+        action: str,
+        *,
+        replies: Replies,
+        attempts: Attempts,
+        codec: Codec,
+        limits: Limits,
+        worker: str,
+        group: str,
+        dead_letters: str,
+        dead_letter_partitions: int,
+    ) -> None:
+        self._action = action
+        self._replies = replies
+        self._attempts = attempts
+        self._codec = codec
+        self._largest = limits.record_bytes
+        self._worker = worker
+        self._group = group
+        self._dead_letters = dead_letters
+        self._dead_letter_partitions = dead_letter_partitions
+        self._durations = {
+            outcome: metrics.STEP_DURATION.labels(action, outcome) for outcome in ("succeeded", "failed")
+        }
+
+    def answer(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Send the result of an attempt; nothing when it was given up and answered before."""
+        if attempt.answered:
+            return
+        attempt.answered = True
+        result = answers.result(attempt.command, outcome, worker=self._worker, started_at=attempt.started_at)
+        self._count(outcome, result)
+        self._send(attempt, result)
+
+    def repeat(self, attempt: Attempt, result: ActionResult) -> None:
+        """Send the remembered result of an earlier delivery to the place that this one names."""
+        attempt.answered = True
+        self._send(attempt, result.replace(nonce=attempt.command.nonce))
+
+    def begun(self, attempt: Attempt) -> None:
+        """Say that user code has begun, so that its time counts."""
+        attempt.noticed = True
+        word = answers.started(attempt.command, worker=self._worker, started_at=attempt.started_at)
+        record = answers.record(self._codec, word, attempt.trace)
+        self._replies.send(_reply_to(attempt.command), Reply(record=record))
+
+    def set_aside(self, record: InRecord, claim: Claim, unreadable: Unreadable) -> None:
+        """Keep a record that is no command for this action, and tell its run if its ids are known."""
+        metrics.DEAD_LETTERS.labels(self._action, "unreadable").inc()
+        _log.error(
+            "a command cannot be read", partition=record.partition, offset=record.offset, reason=str(unreadable.error)
+        )
+
+        def kept() -> None:
+            if unreadable.result is None or unreadable.reply_to is None:
+                claim.finish()
+                return
+            answer = answers.record(self._codec, unreadable.result, headers.trace_of(record))
+            self._replies.send(unreadable.reply_to, Reply(record=answer, settled=claim.finish))
+
+        letter = dead_letter(record, group=self._group, error=unreadable.error, largest=self._largest)
+        place = (self._dead_letters, record.partition % self._dead_letter_partitions)
+        self._replies.send(place, Reply(record=letter, settled=kept))
+
+    def _send(self, attempt: Attempt, result: ActionResult) -> None:
+        def settled() -> None:
+            self._attempts.settle(attempt, result)
+
+        def too_large() -> None:
+            message = "output and emits are larger than the results topic takes"
+            failure = outcomes.failed(ErrorType.RESULT_TOO_LARGE, message)
+            self._send(attempt, answers.result(attempt.command, failure, worker=self._worker, started_at=0))
+
+        record = answers.record(self._codec, result, attempt.trace)
+        reply = Reply(record=record, settled=settled, too_large=too_large if result.error is None else None)
+        self._replies.send(_reply_to(attempt.command), reply)
+
+    def _count(self, outcome: Outcome, result: ActionResult) -> None:
+        done = isinstance(outcome, Done)
+        seconds = max(0, result.finished_at - result.started_at) / 1000
+        self._durations["succeeded" if done else "failed"].observe(seconds)
+        if outcome.repeated:
+            metrics.INBOX_DUPLICATES.labels(self._action).inc()
+        if not done and outcome.error.type == ErrorType.TIMEOUT:
+            metrics.STEP_TIMEOUTS.labels("start_to_close").inc()
+        if not done and outcome.error.type == ErrorType.DEADLINE_PASSED:
+            metrics.STEP_TIMEOUTS.labels("deadline").inc()
+
+
+def _reply_to(command: ActionCommand) -> Place:
+    return command.reply_topic, command.reply_partition
