@@ -23,7 +23,7 @@ EncodingName = Literal["avro", "json"]
 DEFAULT_STORE: Final = "default"
 DEFAULT_TIMEOUT: Final = "1m"
 DEFAULT_CONCURRENCY: Final = 100
-_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
+TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 class Options(TypedDict, total=False):
@@ -159,7 +159,7 @@ def _store(effect: Effect, store: str | None) -> str | None:
 
 
 def _topic(topic: str) -> str:
-    if _TOPIC.fullmatch(topic) is None:
+    if TOPIC.fullmatch(topic) is None:
         raise DefinitionRefused(f"emits: {topic!r} is no topic name: use 1 to 249 of A-Z a-z 0-9 . _ -")
     return topic
 

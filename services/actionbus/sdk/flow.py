@@ -10,7 +10,7 @@ from actionbus.contracts.definitions import EmitNode, RetryPolicy, StepNode
 from actionbus.contracts.errors import IdentifierRefused
 from actionbus.contracts.templates import ERROR, MADE, STEPS
 from actionbus.sdk import duration, fitting, place, shape
-from actionbus.sdk.action import Action
+from actionbus.sdk.action import TOPIC, Action
 from actionbus.sdk.call import Call
 from actionbus.sdk.duration import Duration
 from actionbus.sdk.place import Place
@@ -78,6 +78,8 @@ class Flow:
     def emit(self, topic: str, *, key: Any = None, value: Any = None, id: str | None = None) -> None:  # noqa: A002 - the user's word
         """Add a record that is published to a topic when the run gets here: exactly once. Raises DefinitionRefused."""
         writing = Writing(place.here(), (self._draft,))
+        if TOPIC.fullmatch(topic) is None:
+            raise writing.refusal(f"{topic!r} is no topic name: use 1 to 249 of A-Z a-z 0-9 . _ -")
         default = re.sub(r"[^a-z0-9]+", "-", f"emit-{topic.lower()}").strip("-")
         node = self._claim(id, default, writing, 'flow.emit(..., id="...")')
         self._draft.nodes.append(
@@ -89,7 +91,7 @@ class Flow:
         at = place.here()
         if args:
             raise Writing(at, ()).refusal("flow.output takes the model and its fields by name")
-        return Built(model, dict(kwargs))  # type: ignore[return-value] - it stands for an R
+        return Built(model, dict(kwargs), at)  # type: ignore[return-value] - it stands for an R
 
     def _claim(self, given: str | None, default: str, writing: Writing, how: str) -> str:
         try:

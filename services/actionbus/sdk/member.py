@@ -16,11 +16,10 @@ from typing import (
     get_args,
     get_origin,
     get_type_hints,
-    is_typeddict,
 )
 
 from pydantic import BaseModel
-from typing_extensions import TypeAliasType
+from typing_extensions import TypeAliasType, is_typeddict
 
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.sdk import schema

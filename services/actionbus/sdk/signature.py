@@ -83,6 +83,10 @@ def _parameter(found: inspect.Parameter, hints: dict[str, Any], what: str) -> Pa
         raise DefinitionRefused(f"{what}: parameter {found} has no name to send it by: use plain named parameters")
     if found.name not in hints:
         raise DefinitionRefused(f"{what}: parameter {found.name} has no type: annotate it, the type is its schema")
+    try:
+        schema.adapter(hints[found.name])
+    except DefinitionRefused as error:
+        raise DefinitionRefused(f"{what}, parameter {found.name}: {error}") from error
     return Parameter(found.name, hints[found.name], required=found.default is _MISSING)
 
 

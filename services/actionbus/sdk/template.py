@@ -24,6 +24,7 @@ class Built:
 
     model: Any
     fields: dict[str, Any]
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Writing:
             case Reference():
                 return self._reference(value, what)
             case Built():
-                return self._built(value, what)
+                return Writing(value.place, self.scopes).built(value)
             case Call():
                 raise self.refusal(
                     f"{what}: {value.action.id}(...) is a call, not its result: give it to flow.run(...) first"
@@ -123,8 +124,10 @@ class Writing:
         given = shape.of_object({name: found for name, (_, found) in parts.items()}, title)
         return {name: template for name, (template, _) in parts.items()}, given
 
-    def _built(self, built: Built, what: str) -> tuple[Json, Shape]:
+    def built(self, built: Built) -> tuple[Json, Shape]:
+        """The template of a model whose fields may be references; fields with a known default are filled in."""
         known = shape.of(built.model, "accepted")
+        what = f"flow.output({known})"
         template: dict[str, Json] = {}
         shapes: dict[str, Shape] = {}
         for name, value in built.fields.items():
@@ -132,14 +135,14 @@ class Writing:
             key = str(found.key)
             inner = known.member(key)
             if inner is None:
-                raise self.refusal(f"{what}: {known} does not accept {name}")
-            template[key] = self.field(value, found.annotation, inner, f"{known}({name}=)")
+                raise self.refusal(f"{what}: it does not accept {name}")
+            template[key] = self.field(value, found.annotation, inner, f"flow.output({known}, {name}=)")
             shapes[key] = inner
         for key, inner in known.get("properties", {}).items():
             if key in template:
                 continue
             if key in known.get("required", ()) or "default" not in inner:
-                raise self.refusal(f"{what}: {known} needs {key}")
+                raise self.refusal(f"{what}: it needs {key}")
             template[key], shapes[key] = literal(inner["default"]), known.inner(inner)
         return template, shape.of_object(shapes, str(known))
 
