@@ -79,8 +79,8 @@ def undone(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
         draft.note(EntryKind.INCIDENT_CLOSED, step=step.path)
     if draft.ending is not None:
         draft.unwind()
-    else:
-        resolve(draft, step, _resolution(draft, step))
+    elif step.resolution is not None:
+        resolve(draft, step, _resolution(draft, step.path, step.resolution))
     return Outcome.APPLIED
 
 
@@ -136,9 +136,8 @@ def _open_incident(draft: Draft, step: StepState, reason: str) -> None:
     draft.tell(EntryKind.INCIDENT_OPENED, step, reason=reason)
 
 
-def _resolution(draft: Draft, step: StepState) -> Fallback | ContinueWith:
-    if step.resolution is not None:
-        then = plan_of(draft, step.path).rules[payloads.decode(step.resolution)["rule"] - 1].then
-        if isinstance(then, Fallback | ContinueWith):
-            return then
-    raise InvariantBroken(f"run {draft.run.run_id} undid {step.path} and does not know how to go on")
+def _resolution(draft: Draft, path: str, data: bytes) -> Fallback | ContinueWith:
+    then = plan_of(draft, path).rules[payloads.decode(data)["rule"] - 1].then
+    if not isinstance(then, Fallback | ContinueWith):
+        raise InvariantBroken(f"run {draft.run.run_id} undid {path} and does not know how to go on")
+    return then

@@ -18,7 +18,7 @@ from actionbus.contracts.run import (
     WorkflowRun,
 )
 from actionbus.engine.definition import Definition
-from actionbus.engine.moves import Broken, Enter, Failed, Finished, Move, Unwind
+from actionbus.engine.moves import Broken, Enter, Failed, Finished, Move, Unwind, where
 from actionbus.engine.template import Template, sized
 from actionbus.engine.transition import Outcome, Transition
 
@@ -142,11 +142,17 @@ class Draft:
         self.scopes[path] = ScopeState(path=path, cursor=cursor, data=data)
 
     def abandon(self, path: str) -> None:
-        """Give up everything below a path: live steps, their timers, kept outputs and scopes. Compensations stay."""
+        """Give up the node at a path with everything inside: live steps, timers, kept outputs, scopes and moves.
+
+        Compensations stay registered, and an undo that is under way goes on; nothing follows it any more.
+        """
+        self.moves = deque(move for move in self.moves if not _below(where(move), path))
         for step in [each for each in self.steps.values() if _below(each.path, path)]:
             if step.status in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF):
                 self.tell(EntryKind.STEP_CANCELLED, step)
-            if step.status is not StepStatus.COMPENSATING:
+            if step.status is StepStatus.COMPENSATING:
+                self.keep(step.replace(resolution=None))
+            else:
                 self.disarm(step.path)
                 del self.steps[step.path]
         self.scopes = {each: scope for each, scope in self.scopes.items() if not _below(each, path)}

@@ -29,7 +29,6 @@ def head_for(draft: Draft, ending: RunStatus, error: ActionError, *, only: str |
 
     A step that is being undone already goes on being undone, and counts as the first.
     """
-    draft.moves.clear()
     draft.abandon("")
     if only is not None:
         draft.compensations = tuple(undo for undo in draft.compensations if undo.step == only)
@@ -59,5 +58,6 @@ def _close(draft: Draft, status: RunStatus, data: bytes, reason: str | None = No
     draft.steps.clear()
     draft.scopes.clear()
     draft.timers = ()
+    draft.compensations = ()
     draft.arm(TimerKind.RETENTION, draft.now + draft.definition.run_retention_ms)
     draft.note(EntryKind.RUN_ENDED, data=data, reason=reason)

@@ -1,6 +1,7 @@
 """What the engine's files leave with a draft for ``progress`` to carry on. No move outlives its transition."""
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from actionbus.contracts.results import ActionError
 from actionbus.contracts.run import StepState
@@ -43,3 +44,16 @@ class Unwind:
 
 
 Move = Enter | Finished | Broken | Failed | Unwind
+
+
+def where(move: Move) -> str:
+    """The path that a move is about; the root's, when it is about the run."""
+    match move:
+        case Enter(path=path) | Finished(path=path) | Failed(path=path):
+            return path
+        case Broken(step=step):
+            return step.path
+        case Unwind():
+            return ""
+        case _:
+            assert_never(move)

@@ -52,7 +52,10 @@ class EmitShape(Shape):
         except PayloadRefused as refused:
             draft.fail(path, failure.refused(failure.INPUT_REFUSED, f"{path}: {refused}"))
             return
-        draft.emits.append(Emit(topic=plan.topic, key=key, value=None if value == b"null" else value, headers=_JSON))
+        if value == b"null":
+            draft.emits.append(Emit(topic=plan.topic, key=key))
+        else:
+            draft.emits.append(Emit(topic=plan.topic, key=key, value=value, headers=_JSON))
         draft.note(EntryKind.RECORD_EMITTED, step=path, data=payloads.encode({"topic": plan.topic}))
         draft.finish(path)
 

@@ -1,0 +1,200 @@
+"""The kinds of nodes, alone and inside one another."""
+
+import pytest
+
+from actionbus.contracts.errors import DefinitionRefused, InvariantBroken
+from actionbus.contracts.limits import Limits
+from actionbus.engine.definition import Definition
+from actionbus.engine.shapes import SHAPES
+from engine.graphs import DAY_MS, action, emit, fallback, go_on_with, on, policy, ref, sequence, step, workflow
+from engine.matchers import has_ended, is_ignored, live, sent, told
+from engine.parallel_shape import ParallelShape, parallel, parallel_graph
+from engine.play import started
+
+
+def test_sequences_inside_sequences():
+    """A nested sequence is one node of the outer one; its steps carry its path."""
+    play = started(
+        workflow(
+            sequence("first", step("a"), sequence("inner", step("b"))),
+            sequence("empty"),
+            step("c", input=ref("steps", "b")),
+            output=ref("steps", "c"),
+        )
+    )
+    assert live(play.run) == {"first.a": "SCHEDULED"}
+    assert [scope.path for scope in play.run.scopes] == ["", "first"]
+    play.succeeds("first.a")
+    assert [scope.path for scope in play.run.scopes] == ["", "first", "first.inner"]
+    play.succeeds("first.inner.b", 7)
+    assert [scope.path for scope in play.run.scopes] == [""]
+    assert play.sent[-1].input == b"7"
+    play.succeeds("c", 8)
+    has_ended(play, "COMPLETED")
+    assert sent(play) == ["first.a/1", "first.inner.b/1", "c/1"]
+
+
+def test_a_failure_leaves_nested_sequences():
+    """A step that fails for good fails the run through every sequence around it."""
+    play = started(workflow(step("a", undo="undo-a"), sequence("s", sequence("t", step("b"), step("c")))))
+    play.succeeds("a")
+    play.fails("s.t.b")
+    assert play.run.scopes == ()
+    play.undoes("a")
+    has_ended(play, "FAILED")
+
+
+def test_a_run_publishes_records():
+    """An emit node is done in the transition that reaches it, and so are those after it."""
+    play = started(
+        workflow(
+            step("a"),
+            emit("told", "orders", ref("steps", "a", "id"), {"id": ref("steps", "a", "id"), "n": ref("input")}),
+            emit("gone", "orders", {"k": 1}),
+            step("b"),
+        ),
+        5,
+    )
+    play.succeeds("a", {"id": "o-1"})
+    first, second = play.last.emits
+    assert (first.topic, first.key, first.value) == ("orders", b"o-1", b'{"id":"o-1","n":5}')
+    assert first.headers == {"content-type": b"application/json"}
+    assert (second.key, second.value) == (b'{"k":1}', None)
+    assert told(play.last.event)[1:] == [
+        'told record_emitted {"topic":"orders"}',
+        'gone record_emitted {"topic":"orders"}',
+        "b#1 scheduled {}",
+    ]
+
+
+def test_a_record_without_a_value_carries_no_content_type():
+    """A tombstone says nothing about a content it does not have."""
+    play = started(workflow(emit("gone", "orders", "k")))
+    assert play.emits[0].headers == {}
+
+
+@pytest.mark.parametrize(
+    "node", [emit("e", "t", ref("steps", "a", "id")), emit("e", "t", "k", ref("steps", "a", "id"))]
+)
+def test_a_record_that_cannot_be_made_fails_the_run(node):
+    """A record that reads what is not there is not published, and what the run did is undone."""
+    play = started(workflow(step("a", undo="undo-a"), node))
+    play.succeeds("a", {})
+    assert play.emits == []
+    assert play.run.ending == "FAILED"
+    assert play.run.error.type == "InputRefused"
+    assert play.run.error.message.startswith("e: the reference steps.a.id")
+
+
+def test_a_record_beyond_the_limit_fails_the_run():
+    """A record's value is bound by the same limit as every payload."""
+    play = started(workflow(emit("e", "t", None, [ref("input")] * 3), limits=Limits(payload_bytes=20)), "12345678")
+    assert play.emits == []
+    has_ended(play, "FAILED")
+
+
+def test_many_nodes_in_a_row_need_no_deep_stack():
+    """Ten thousand nodes may follow one another within one transition."""
+    play = started(workflow(*(emit(f"e{number}", "t") for number in range(10_000))))
+    assert len(play.emits) == 10_000
+    has_ended(play, "COMPLETED")
+
+
+def test_a_leaf_holds_nothing():
+    """A result that pretends to be inside a node that holds nothing is a mistake of the program, and loud."""
+    shape = SHAPES["emit"]
+    with pytest.raises(InvariantBroken, match="which holds nothing"):
+        shape.finished(None, None, "e", "e.x", None)
+
+
+def test_an_unknown_kind_is_refused():
+    """A graph of a newer version is refused by name, not run in part."""
+    graph = parallel_graph(parallel("p"), actions={})
+    with pytest.raises(DefinitionRefused, match="no kind of node called 'parallel'"):
+        Definition(graph, run_retention_ms=DAY_MS)
+
+
+@pytest.fixture
+def both(monkeypatch):
+    """Workflows that may do two things at once."""
+    monkeypatch.setitem(SHAPES, "parallel", ParallelShape())
+
+    def made(*nodes, actions="abcdefu", **fields):
+        specs = {name: action(name) for name in actions}
+        return Definition(parallel_graph(*nodes, actions=specs, **fields), run_retention_ms=DAY_MS)
+
+    return made
+
+
+def test_a_new_kind_of_node(both):
+    """Branches are live at once, are answered in any order, nest, and hand their outputs on when all are done."""
+    play = started(
+        both(
+            step("a"),
+            parallel("p", sequence("left", step("b"), step("c")), step("d", input=ref("steps", "a"))),
+            step("e", input=[ref("steps", "p"), ref("steps", "d")]),
+        )
+    )
+    play.succeeds("a", 1)
+    assert live(play.run) == {"a": "SUCCEEDED", "p.left.b": "SCHEDULED", "p.d": "SCHEDULED"}
+    assert sorted(sent(play)) == ["a/1", "p.d/1", "p.left.b/1"]
+    play.succeeds("p.d", 4)
+    play.succeeds("p.left.b")
+    play.succeeds("p.left.c")
+    assert live(play.run) == {"p.d": "SUCCEEDED", "p": "SUCCEEDED", "e": "SCHEDULED"}
+    assert play.sent[-1].input == b"[[4,null],4]"
+    play.succeeds("e")
+    has_ended(play, "COMPLETED")
+
+
+def test_a_failed_branch_gives_up_the_other(both):
+    """The failure leaves the node with all its branches; every step that was dispatched is undone, last first."""
+    play = started(
+        both(
+            step("a", undo="u"),
+            parallel("p", sequence("left", step("b", undo="u"), step("c", undo="u")), step("d", undo="u")),
+        )
+    )
+    play.succeeds("a")
+    play.succeeds("p.left.b")
+    play.fails("p.d")
+    assert "p.left.c#1 cancelled" in told(play.last.event)
+    is_ignored(play, play.succeeds("p.left.c", attempt=1))
+    for name in ("p.left.c", "p.left.b", "p.d", "a"):
+        assert live(play.run) == {name: "COMPENSATING"}
+        play.undoes(name)
+    has_ended(play, "FAILED")
+
+
+def test_an_undo_in_a_branch_that_is_given_up_leads_nowhere(both):
+    """An undo that a fallback waited for goes on, and the fallback never begins."""
+    play = started(both(parallel("p", step("b", on(None, fallback("f")), undo="u"), step("c"))))
+    play.fails("p.b")
+    play.fails("p.c")
+    assert live(play.run) == {"p.b": "COMPENSATING"}
+    play.undoes("p.b")
+    has_ended(play, "FAILED")
+    assert sent(play) == ["p.b/1", "p.c/1", "p.b/undo/1"]
+
+
+def test_a_branch_may_end_as_soon_as_it_begins(both):
+    """Branches that need nobody are done in the transition that enters them, whatever becomes of their neighbours."""
+    play = started(
+        both(parallel("p", emit("x", "t"), step("b", on(None, go_on_with(1)), input=ref("input", "no")))), {}
+    )
+    has_ended(play, "COMPLETED")
+    play = started(both(parallel("p", step("b", input=ref("input", "no")), emit("x", "t"), sequence("s"))), {})
+    has_ended(play, "FAILED")
+
+
+def test_branches_back_off_on_their_own(both):
+    """Timers belong to their step: one branch waits while another goes on."""
+    play = started(both(parallel("p", step("b", retry=policy(3)), step("c", retry=policy(3))), step("d")))
+    play.fails("p.b")
+    play.passes(500)
+    play.fails("p.c")
+    play.passes(500)
+    assert live(play.run) == {"p.b": "SCHEDULED", "p.c": "BACKING_OFF"}
+    play.succeeds("p.c", attempt=1)
+    play.succeeds("p.b")
+    assert live(play.run) == {"d": "SCHEDULED"}
