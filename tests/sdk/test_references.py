@@ -110,7 +110,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "<": (lambda value: value < "a", "cannot be compared"),
     ">=": (lambda value: value >= "a", "cannot be compared"),
     "in": (lambda value: "a" in value, "cannot be searched"),
-    "in a list": (lambda value: ["a", "b"].index(value), "cannot be compared"),
+    "in a list": (["a", "b"].index, "cannot be compared"),
     "len": (len, "has no length"),
     "for": (list, "cannot be looped over"),
     "unpacking": (lambda value: [*value], "cannot be looped over"),
