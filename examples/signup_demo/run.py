@@ -1,0 +1,268 @@
+"""The demo: sign up a list of users while processes are killed, then let a judge look at the outside world.
+
+    python examples/signup_demo/run.py [--kafka HOST:PORT]
+
+It starts a broker (or takes yours), a mail server, a CRM that is down at first, one orchestrator and two workers, each
+a process of its own. Everybody on users.csv signs up. While runs are under way one worker and the orchestrator are
+killed with SIGKILL and started again. Once every run has ended the judge reads the users' database, the mail server's
+file and the CRM's file. The exit code is 0 when nothing is wrong there, 1 otherwise.
+"""
+
+import argparse
+import asyncio
+import csv
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import history
+import httpx
+import judge
+from processes import Process, plain_environment, run_once
+from rich.console import Console
+from screen import Screen, final_table
+
+from actionbus import ActionbusError, Refused, RunFailed
+from actionbus.client import Client
+from actionbus.contracts.topics import Topics
+from actionbus.kafka.admin import Admin
+from actionbus.kafka.connection import Connection
+from actionbus.kafka.embedded import EmbeddedBroker
+
+HERE = Path(__file__).parent
+APP = HERE.parent / "signup.py"
+WORKFLOW = "user-signup"
+SIGNUPS_PER_SECOND = 40
+DEADLINE_SECONDS = 300.0
+KILL_WORKER_AT = 0.25  # share of the list that has been submitted
+KILL_ORCHESTRATOR_AT = 0.6
+LIVE_AT_A_KILL = 20  # runs under way at least, or the kill would prove nothing
+
+
+class Demo:
+    """One installation under its own prefix, its outside world, and the list of users."""
+
+    def __init__(self, bootstrap: str, folder: Path, screen: Screen) -> None:
+        self.connection = Connection(bootstrap_servers=bootstrap, client_id="signup-demo")
+        self.topics = Topics(f"signup-demo-{secrets.token_hex(3)}")
+        self.folder = folder
+        self.screen = screen
+        self.users, self.mailbox, self.crm = (folder / f"{name}.sqlite" for name in ("users", "mailbox", "crm"))
+        self.mail_port, self.crm_port = free_port(), free_port()
+        self.signups: dict[str, judge.Signup] = {}
+        self.kills: list[tuple[str, int]] = []
+        self._submitted = 0
+        self._processes: list[Process] = []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every process of the installation is started with."""
+        return plain_environment() | {
+            "ACTIONBUS_KAFKA_BOOTSTRAP_SERVERS": self.connection.bootstrap_servers,
+            "ACTIONBUS_PREFIX": self.topics.prefix,
+            "ACTIONBUS_NONCE_CURRENT": secrets.token_hex(32),
+            "ACTIONBUS_TOPICS_SHARDS": "4",
+            "ACTIONBUS_TOPICS_ACTION_PARTITIONS": "4",
+            "ACTIONBUS_TOPICS_REPLICATION_FACTOR": "1",
+            "ACTIONBUS_STORE_DEFAULT_URL": f"sqlite+aiosqlite:///{self.users}",
+            "SIGNUP_SMTP": f"127.0.0.1:{self.mail_port}",
+            "SIGNUP_CRM": f"http://127.0.0.1:{self.crm_port}",
+        }
+
+    async def prepare(self) -> tuple[Process, Process]:
+        """Start everything; gives the orchestrator and the worker that are to be killed."""
+        environment = self.environment
+        self._start(
+            "mailbox", [str(HERE / "mailbox.py"), "--port", str(self.mail_port), "--database", str(self.mailbox)]
+        )
+        self._start("crm", [str(HERE / "crm.py"), "--port", str(self.crm_port), "--database", str(self.crm)])
+        for command in (["topics", "apply", str(APP)], ["deploy", str(APP)]):
+            self.screen.say(f"actionbus {' '.join(command[:-1])}")
+            await asyncio.to_thread(run_once, ["-m", "actionbus.cli.main", *command], environment)
+        orchestrator = self._service("orchestrator", ["run", "orchestrator"], environment)
+        workers = [self._service(f"worker-{number}", ["run", "worker", str(APP)], environment) for number in (1, 2)]
+        await asyncio.gather(*(each.ready() for each in (orchestrator, *workers)))
+        self.screen.say("one orchestrator and two workers are ready; the CRM is down")
+        return orchestrator, workers[0]
+
+    async def sign_up(self, people: list[dict[str, str]]) -> None:
+        """Submit everybody at a steady pace, follow every run to its end, and kill while they are under way."""
+        orchestrator, worker = await self.prepare()
+        async with Client(self.connection, prefix=self.topics.prefix) as client:
+            followed = [asyncio.create_task(self._one(client, n, person)) for n, person in enumerate(people)]
+            watching = asyncio.create_task(self._watch())
+            try:
+                async with asyncio.timeout(DEADLINE_SECONDS):
+                    await self._kill(worker, KILL_WORKER_AT, len(people))
+                    await self._kill(orchestrator, KILL_ORCHESTRATOR_AT, len(people))
+                    await asyncio.gather(worker.ready(), orchestrator.ready())
+                    async with httpx.AsyncClient(trust_env=False) as http:
+                        (await http.post(f"http://127.0.0.1:{self.crm_port}/open")).raise_for_status()
+                    self.screen.say("both are back; the CRM is up")
+                    await asyncio.gather(*followed)
+            except TimeoutError:
+                self.screen.say(f"not everything ended within {DEADLINE_SECONDS:.0f} s")
+            finally:
+                for task in (*followed, watching):
+                    task.cancel()
+                await asyncio.gather(*followed, watching, return_exceptions=True)
+
+    async def verdict(self) -> list[str]:
+        """Look at the world, print what is there, and give every violation."""
+        published = await history.read(self.connection, self.topics)
+        world = judge.look(self.users, self.mailbox, self.crm)
+        signups = list(self.signups.values())
+        found = [*judge.violations(signups, world), *published.violations()]
+        for signup in signups:
+            status = published.statuses.get(signup.run_id, judge.REJECTED).lower()
+            if status != signup.ending:
+                found.append(f"run {signup.run_id}: its client saw it {signup.ending}, its events say {status}")
+        found += [
+            f"{name} was killed with {live} runs under way: that proves nothing"
+            for name, live in self.kills
+            if live < LIVE_AT_A_KILL
+        ]
+        endings = Counter(signup.ending for signup in signups)
+        self.screen.console.print(final_table(endings, world, published, self.kills))
+        return found
+
+    async def close(self, *, delete_topics: bool) -> None:
+        """End every process; on a broker that is not the demo's own, remove the demo's topics."""
+        await asyncio.gather(*(asyncio.to_thread(each.end) for each in reversed(self._processes)))
+        if delete_topics:
+            async with Admin(self.connection) as admin:
+                await admin.delete_topics(list(await admin.topics(f"{self.topics.prefix}.")))
+
+    async def _one(self, client: Client, number: int, person: dict[str, str]) -> None:
+        await asyncio.sleep(number / SIGNUPS_PER_SECOND)
+        run_id = f"signup-{number:03}"
+        self._submitted += 1
+        self._note(run_id, person["email"], "submitted")
+        try:
+            run = await client.start(WORKFLOW, person, run_id=run_id, request_id=run_id)
+            self._note(run_id, person["email"], "live")
+            await run.result()
+            ending = judge.COMPLETED
+        except Refused as refusal:
+            ending = judge.REJECTED
+            self.screen.reason(str(refusal))
+        except RunFailed as failure:
+            ending = failure.status.lower()
+            self.screen.reason(str(failure))
+        except ActionbusError as error:
+            ending = f"{type(error).__name__}: {error}"
+        self._note(run_id, person["email"], ending)
+
+    def _note(self, run_id: str, email: str, ending: str) -> None:
+        self.signups[run_id] = judge.Signup(run_id=run_id, email=email, ending=ending)
+
+    def _live(self) -> int:
+        return sum(signup.ending == "live" for signup in self.signups.values())
+
+    async def _kill(self, process: Process, share: float, people: int) -> None:
+        while self._submitted < share * people or self._live() < LIVE_AT_A_KILL:  # noqa: ASYNC110 - a moment in the world
+            await asyncio.sleep(0.05)
+        live, pid = self._live(), process.pid
+        process.kill()
+        self.kills.append((process.name, live))
+        self.screen.say(f"kill -9 {pid}: {process.name} is gone, {live} runs are under way")
+        process.start()
+
+    async def _watch(self) -> None:
+        while True:
+            world = await asyncio.to_thread(judge.look, self.users, self.mailbox, self.crm)
+            self.screen.show(Counter(signup.ending for signup in self.signups.values()), world)
+            await asyncio.sleep(0.5)
+
+    def _start(self, name: str, command: list[str]) -> None:
+        process = Process(name, command, folder=self.folder, environment=plain_environment())
+        process.start()
+        self._processes.append(process)
+
+    def _service(self, name: str, command: list[str], environment: dict[str, str]) -> Process:
+        port = free_port()
+        process = Process(
+            name,
+            ["-m", "actionbus.cli.main", *command],
+            folder=self.folder,
+            environment=environment
+            | {
+                "ACTIONBUS_HTTP_PORT": str(port),
+                "ACTIONBUS_ORCHESTRATOR_STATE_DIR": str(self.folder / f"{name}-state"),
+            },
+            ready_url=f"http://127.0.0.1:{port}/ready",
+        )
+        process.start()
+        self._processes.append(process)
+        return process
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def broker(given: str | None, folder: Path, screen: Screen) -> AsyncIterator[str]:
+    """The address of the broker: yours, or one for development that lives as long as the demo."""
+    if given is not None:
+        screen.say(f"your Kafka at {given}")
+        yield given
+        return
+    async with EmbeddedBroker(folder / "broker") as embedded:
+        screen.say(f"an embedded broker at {embedded.bootstrap_servers}")
+        yield embedded.bootstrap_servers
+
+
+async def demonstrate(kafka: str | None, folder: Path, console: Console) -> list[str]:
+    """The whole demo; gives the violations."""
+    begun = time.monotonic()
+    with (HERE / "users.csv").open(encoding="utf-8", newline="") as file:
+        people = list(csv.DictReader(file))
+    with Screen(console, len(people)) as screen:
+        async with broker(kafka, folder, screen) as bootstrap:
+            demo = Demo(bootstrap, folder, screen)
+            try:
+                await demo.sign_up(people)
+                screen.stop()
+                found = await demo.verdict()
+            finally:
+                await demo.close(delete_topics=kafka is not None)
+    console.print(f"{time.monotonic() - begun:.0f} seconds")
+    return found
+
+
+def main() -> int:
+    """Parse the command line, run, and say how it went."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kafka", metavar="HOST:PORT", help="a running broker; default: an embedded one")
+    given = parser.parse_args()
+    console = Console()
+    folder = Path(tempfile.mkdtemp(prefix="signup-demo-"))
+    try:
+        found = asyncio.run(demonstrate(given.kafka, folder, console))
+    except (ActionbusError, RuntimeError) as error:
+        found = [str(error)]
+    except KeyboardInterrupt:
+        found = ["interrupted"]
+    if found:
+        console.print(f"[bold red]{len(found)} violations[/]; logs and databases are in {folder}", highlight=False)
+        for each in found:
+            console.print(f"  {each}", markup=False, highlight=False)
+        return 1
+    shutil.rmtree(folder)
+    console.print("[bold green]The judge found nothing wrong.[/]")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
