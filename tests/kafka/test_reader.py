@@ -213,8 +213,9 @@ async def test_following_survives_a_restart(tmp_path, prefix):
                 async for batch in flow:
                     got += [r.value.decode() for r in batch]
                     if got == ["a"]:
-                        await asyncio.to_thread(cluster.kill_node, cluster.nodes[0])
-                        await asyncio.to_thread(cluster.start_node, cluster.nodes[0])
+                        cluster.kill_node(cluster.nodes[0])
+                        cluster.start_node(cluster.nodes[0], wait=False)
+                        await asyncio.to_thread(cluster.wait_for, cluster.nodes[0])
                         await _write(connection, name, ["b"])
                     if got[-1] == "b":
                         break

@@ -7,6 +7,7 @@ import base64
 import os
 import socket
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -81,7 +82,12 @@ class ApacheKafka:
             self.wait_for(node)
 
     def start_node(self, node: Node, *, wait: bool = True) -> None:
-        """Start a node, also one that was stopped or killed."""
+        """Start a node, also one that was stopped or killed.
+
+        Call it in the main thread: Linux ends a child with the thread that started it, not with the process. With
+        `wait` false it returns at once, and `wait_for` may then run anywhere.
+        """
+        assert threading.current_thread() is threading.main_thread(), "the node would end with this thread"
         node.process = self._java(node, "kafka.Kafka", str(node.folder / "server.properties"))
         if wait:
             self.wait_for(node)

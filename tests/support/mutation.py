@@ -20,19 +20,17 @@ class MutationStale(AssertionError):
 def mutated(name: str, *changes: tuple[str, str]) -> Iterator[ModuleType]:
     """The module ``name`` with each (old text, new text) applied, wherever anything refers to it.
 
-    Every module of the same package that holds the real module, or a class or function of it, holds the changed one
-    inside the block. What was made from them before (instances, closures, entries of tables) stays as it was.
+    Every module that holds the real module, or a class or function of it, holds the changed one inside the block. What was made from them before (instances, closures, entries of tables) stays as it was.
     """
     real = importlib.import_module(name)
     changed = _load(real, changes)
-    package = name.partition(".")[0]
     swaps = {id(real): changed}
     for attribute, value in vars(real).items():
         if getattr(value, "__module__", None) == name and attribute in vars(changed):
             swaps[id(value)] = vars(changed)[attribute]
     touched: list[tuple[ModuleType, str, object]] = []
-    for module in [each for key, each in list(sys.modules.items()) if key.split(".")[0] == package]:
-        if module is None or module is real or module is changed:
+    for module in list(sys.modules.values()):
+        if not isinstance(module, ModuleType) or module is real:
             continue
         for attribute, value in list(vars(module).items()):
             if id(value) in swaps:

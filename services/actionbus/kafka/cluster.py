@@ -170,4 +170,5 @@ async def explain(connection: Connection) -> Exception:
         except Silence as error:
             return outcomes.failure(error, what)
         probe.close()
+        return Unavailable(f"{what}: it answers, but no request: it is starting, or wants another security protocol")
     return Unavailable(f"no Kafka broker answers at {addresses}: start it, or correct the address")

@@ -43,6 +43,7 @@ class EmbeddedBroker:
     async def start(self) -> None:
         """Start the broker and return when it takes connections.
 
+        Call it in a thread that lasts, best the main one: Linux ends the broker with the thread that started it.
         Raises SettingsRefused when the `dev` extra is not installed, Unavailable when the broker ends or says nothing.
         """
         if self._port is None:
