@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from actionbus.cli import deploying, exits, output, runs, topics
+from actionbus.cli import deploying, dev, doctor, exits, output, runs, services, topics
 from actionbus.cli.session import OPTIONS
 from actionbus.contracts.errors import ActionbusError, InvariantBroken
 
@@ -18,9 +18,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(runs.app, name="runs")
-app.add_typer(topics.app, name="topics")
+app.command("dev")(dev.dev)
+app.add_typer(services.app, name="run")
 app.command("deploy")(deploying.deploy)
+app.add_typer(topics.app, name="topics")
+app.add_typer(runs.app, name="runs")
+app.command("doctor")(doctor.doctor)
 
 
 @app.callback()

@@ -16,7 +16,7 @@ from actionbus.contracts import payloads
 from actionbus.contracts.errors import PayloadRefused
 
 Row = Mapping[str, Any]
-_SHOWN: Final = 200  # characters of one value in a table; JSON shows all
+_SHOWN: Final = 400  # characters of one value in a table; JSON shows all
 # Whatever a terminal could take for an order: data comes from anybody who may start a run.
 _CONTROLS: Final = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if code != ord("\n")}
 

@@ -1,0 +1,47 @@
+"""`actionbus run`: one service in this process, until a signal asks it to end."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from actionbus.cli.session import OPTIONS
+from actionbus.contracts.errors import SettingsRefused
+from actionbus.orchestrator import service as orchestrators
+from actionbus.process import loop
+from actionbus.process.service import serving
+from actionbus.process.settings import Settings
+from actionbus.sdk import registry
+from actionbus.sdk.registry import Registry
+from actionbus.worker.service import Worker
+
+app = typer.Typer(help="Run one service.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def orchestrator() -> None:
+    """Own shards and advance their runs, beside any number of other orchestrators."""
+    settings = OPTIONS.settings()
+    sys.exit(loop.run(lambda: orchestrators.run(settings)))
+
+
+@app.command()
+def worker(
+    modules: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODULE]...", help="Modules whose actions it performs; else ACTIONBUS_WORKER_MODULES."),
+    ] = None,
+) -> None:
+    """Carry out the actions of modules, beside any number of other workers."""
+    settings = OPTIONS.settings()
+    targets = modules or list(settings.worker.modules)
+    if not targets:
+        raise SettingsRefused("a worker needs modules with actions: name them, or set ACTIONBUS_WORKER_MODULES")
+    found = registry.load(*targets)
+    sys.exit(loop.run(lambda: _work(settings, found)))
+
+
+async def _work(settings: Settings, found: Registry) -> None:
+    made = Worker(settings, found)
+    async with serving("worker", settings, made.not_ready) as shutdown:
+        await made.serve(shutdown.requested)
