@@ -1,22 +1,27 @@
-"""Attempts in this process: the part of a worker between a command and its result, and a record of what was called."""
+"""Attempts in this process: the worker's own execution of commands, and a record of what each function was given."""
 
 import asyncio
+import copy
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final, assert_never
 
 from actionbus.contracts.commands import ActionCommand, CommandKind
-from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.limits import DEFAULT_LIMITS
 from actionbus.contracts.results import ActionResult, ResultKind
-from actionbus.sdk import errors
 from actionbus.sdk.action import Action
 from actionbus.sdk.context import ActionContext
+from actionbus.sdk.signature import CONTEXT
 from actionbus.testing.answers import NoAnswer
 from actionbus.testing.run import Called
-from actionbus.worker import inbox, outcomes
-from actionbus.worker.guarded_session import GuardedSession
-from actionbus.worker.outcomes import Done, ErrorType, Failed, Outcome
+from actionbus.worker.attempts import Attempt
+from actionbus.worker.execution import Execution
+from actionbus.worker.failures import Failures
+from actionbus.worker.outcomes import Done, Failed, Outcome
 from actionbus.worker.stores import Stores
+from actionbus.worker.threads import Threads
+
+THREADS: Final = 8  # one is used at a time; others may be held by functions that outlived their timeout
 
 
 class Attempts:
@@ -25,71 +30,83 @@ class Attempts:
     def __init__(
         self, actions: Mapping[str, Action[..., Any]], functions: Mapping[str, Callable[..., Any]], stores: Stores
     ) -> None:
-        self._actions = actions
-        self._functions = functions
-        self._stores = stores
         self.calls: list[Called] = []
+        self._threads = Threads(THREADS, "action")
+        self._executions = {
+            action.id: Execution(
+                self._recording(action, functions.get(action.id, action.execute)),
+                limits=DEFAULT_LIMITS,
+                failures=Failures(DEFAULT_LIMITS),
+                threads=self._threads,
+                store=None if action.store is None else stores[action.store],
+            )
+            for action in actions.values()
+        }
+        self._current: ActionCommand | None = None
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.close()
 
     def started(self, command: ActionCommand) -> ActionResult:
         """The word that an attempt has begun."""
         return _result(command, kind=ResultKind.STARTED)
 
     async def carry_out(self, command: ActionCommand) -> ActionResult | None:
-        """The answer to a command; None when there is none, because the attempt took too long or says nothing."""
-        action = self._actions[command.action]
-        seconds = (command.start_to_close_ms or action.start_to_close_ms) / 1_000
+        """The answer to a command; None when its stand-in gives none."""
+        self._current = command
+        # The deadline belongs to the test's clock, the execution looks at the machine's.
+        attempt = Attempt(command=command.replace(deadline=None), claims=[])
+        ended: list[Outcome] = []
+
+        async def perform() -> None:
+            ended.append(await self._executions[command.action].perform(attempt))
+
+        attempt.task = asyncio.create_task(perform())
         try:
-            async with asyncio.timeout(seconds):
-                outcome = await self._outcome(action, command)
-        except (NoAnswer, TimeoutError):
+            await attempt.task
+        except NoAnswer:
             return None
-        match outcome:
-            case Done():
-                return _result(command, kind=ResultKind.SUCCEEDED, output=outcome.output, emits=outcome.emits)
-            case Failed():
-                return _result(command, kind=ResultKind.FAILED, error=outcome.error)
+        match ended.pop():
+            case Done(output=output, emits=emits):
+                return _result(command, kind=ResultKind.SUCCEEDED, output=output, emits=emits)
+            case Failed(error=error):
+                return _result(command, kind=ResultKind.FAILED, error=error)
+            case _ as never:
+                assert_never(never)
 
-    async def _outcome(self, action: Action[..., Any], command: ActionCommand) -> Outcome:
-        if action.store is None:
-            return await self._call(action, command, None, command.input)
+    def _recording(self, action: Action[..., Any], function: Callable[..., Any]) -> Action[..., Any]:
+        wants_context = _wants_context(function)
 
-        async def work(session: GuardedSession, data: bytes) -> Outcome:
-            return await self._call(action, command, session, data)
+        async def execute(ctx: ActionContext, **arguments: Any) -> Any:
+            self._remember(action, arguments)
+            given = (ctx,) if wants_context else ()
+            if inspect.iscoroutinefunction(function):
+                return await function(*given, **arguments)
+            return await self._threads.run(function, *given, **arguments)
 
-        try:
-            return await inbox.perform(self._stores[action.store], command, work)
-        except Exception as error:  # noqa: BLE001 - what the database refuses at commit is a failed attempt too
-            return Failed(error=errors.describe(error))
+        recording = copy.copy(action)
+        recording.execute = execute
+        recording.takes_context = recording.is_async = True
+        return recording
 
-    async def _call(
-        self, action: Action[..., Any], command: ActionCommand, session: GuardedSession | None, data: bytes
-    ) -> Outcome:
-        undo = command.kind is CommandKind.COMPENSATE
-        context = ActionContext.of(command, emits=action.emits, session=session)
-        try:
-            arguments = action.parse(data)
-        except PayloadRefused as error:
-            return outcomes.failed(ErrorType.INPUT_REFUSED, str(error))
+    def _remember(self, action: Action[..., Any], arguments: dict[str, Any]) -> None:
+        command = self._current
+        assert command is not None, "user code runs only for a command"  # noqa: S101 - set by carry_out
         self.calls.append(
-            Called(action=action.id, step=command.step, attempt=command.attempt, undo=undo, arguments=arguments)
+            Called(
+                action=action.id,
+                step=command.step,
+                attempt=command.attempt,
+                undo=command.kind is CommandKind.COMPENSATE,
+                arguments=arguments,
+            )
         )
-        try:
-            value = await _run(self._functions.get(action.id, action.execute), context, arguments)
-        except Exception as error:  # noqa: BLE001 - whatever user code raises is a failed attempt
-            return Failed(error=errors.describe(error))
-        try:
-            output = action.render(value)
-        except PayloadRefused as error:
-            return outcomes.failed(ErrorType.OUTPUT_REFUSED, str(error))
-        return Done(output=outcomes.UNDONE if undo else output, emits=context.emitted)
 
 
-async def _run(function: Callable[..., Any], context: ActionContext, arguments: dict[str, Any]) -> Any:
+def _wants_context(function: Callable[..., Any]) -> bool:
     first = next(iter(inspect.signature(function).parameters.values()), None)
-    given = (context,) if first is not None and (first.name == "ctx" or first.annotation is ActionContext) else ()
-    if inspect.iscoroutinefunction(function):
-        return await function(*given, **arguments)
-    return await asyncio.to_thread(function, *given, **arguments)
+    return first is not None and (first.name == CONTEXT or first.annotation is ActionContext)
 
 
 def _result(command: ActionCommand, **what: Any) -> ActionResult:

@@ -1,7 +1,7 @@
 """What a run without Kafka leaves to look at."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from actionbus.contracts.errors import RunFailed
 from actionbus.contracts.events import EventEntry, WorkflowEvent
@@ -54,10 +54,10 @@ class Run(Generic[O]):
         return tuple(entry.decision for entry in self.entries if entry.decision is not None)
 
     @property
-    def result(self) -> O | None:
+    def result(self) -> O:
         """The output of a completed run; raise RunFailed with the reason for any other."""
         if self.status is RunStatus.COMPLETED:
-            return self.output
+            return cast("O", self.output)
         raise RunFailed(self.state.run_id, self.status, self.reason)
 
     @property

@@ -77,8 +77,11 @@ async def run_workflow_async(
     functions = _functions(workflow, actions)
     urls = {each.store: MEMORY for each in workflow.actions.values() if each.store is not None}
     async with Stores(urls | dict(stores or {})) as databases:
-        driver = _Driver(workflow, Attempts(workflow.actions, functions, databases), clock or FakeClock())
-        return await driver.drive(workflow.render_input(value), run_id)
+        attempts = Attempts(workflow.actions, functions, databases)
+        try:
+            return await _Driver(workflow, attempts, clock or FakeClock()).drive(workflow.render_input(value), run_id)
+        finally:
+            attempts.close()
 
 
 def _functions(workflow: Workflow[Any, Any], actions: StandIns) -> dict[str, Callable[..., Any]]:
