@@ -31,9 +31,14 @@ def parallel(name, *nodes) -> ParallelNode:
     return ParallelNode(id=name, nodes=nodes)
 
 
+def sequence_of_any(name, *nodes) -> SequenceNode:
+    """Nodes one after the other, parallel ones among them."""
+    return SequenceNode.model_construct(id=name, nodes=nodes)
+
+
 def parallel_graph(*nodes, actions, **fields) -> ParallelGraph:
     """A graph that may hold parallel nodes, at any depth of its sequences."""
-    root = SequenceNode.model_construct(id="root", nodes=nodes)
+    root = sequence_of_any("root", *nodes)
     return ParallelGraph(name="order", version="1", root=root, actions=actions, **fields)
 
 
@@ -47,6 +52,9 @@ class ParallelShape(Shape):
 
     def enter(self, draft, place, path):
         """Begin all branches."""
+        if not place.node.nodes:
+            draft.finish(path, b"[]")
+            return
         draft.open(path, 0, payloads.encode([]))
         for each in place.node.nodes:
             draft.enter(f"{path}.{each.id}")

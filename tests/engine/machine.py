@@ -1,0 +1,370 @@
+"""An unreliable world around one run, with exact books: what workers did, what was undone, and what the run believes.
+
+Commands and results may be lost for a while, repeated, reordered, delayed beyond the end, or made up. Workers keep an inbox
+as transactional actions do, so the books can be held against what the run says.
+"""
+
+from itertools import pairwise
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from actionbus.contracts import identifiers, payloads
+from actionbus.contracts.commands import ActionCommand, CommandKind
+from actionbus.contracts.definitions import Effect
+from actionbus.contracts.events import EntryKind
+from actionbus.contracts.requests import RequestKind, WorkflowRequest
+from actionbus.contracts.results import ActionError, ActionResult, ResultKind
+from actionbus.contracts.run import StepStatus, WorkflowRun
+from actionbus.engine.advance import advance
+from actionbus.engine.definition import Definition
+from actionbus.engine.dispatch import commands
+from actionbus.engine.inputs import RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.shapes import SHAPES
+from actionbus.engine.transition import Outcome
+from engine.graphs import (
+    COMPENSATE,
+    DAY_MS,
+    FAIL,
+    action,
+    call,
+    emit,
+    fallback,
+    go_on_with,
+    on,
+    policy,
+    ref,
+    retry,
+    step,
+)
+from engine.parallel_shape import ParallelShape, parallel, parallel_graph, sequence_of_any
+from engine.play import RESULTS, START, nonce
+
+SHAPES.setdefault("parallel", ParallelShape())
+ERRORS = ("Oops", "Full", "Busy")
+
+
+@st.composite
+def definitions(draw):
+    """A small workflow: steps, records, sequences and branches, with undos, rules, limits, and references backwards."""
+    count = 0
+
+    def rules():
+        chosen = []
+        for error in draw(st.lists(st.sampled_from([*ERRORS, "Timeout", None]), max_size=2, unique=True)):
+            then = draw(
+                st.sampled_from(
+                    [
+                        COMPENSATE,
+                        FAIL,
+                        go_on_with({"v": -1}),
+                        fallback("f", why=ref("error", "type")),
+                        retry(2),
+                        retry(3),
+                    ]
+                )
+            )
+            chosen.append(on(error, then))
+        return chosen
+
+    def node(depth, known):
+        nonlocal count
+        count += 1
+        name = f"n{count}"
+        kinds = ["step", "step", "step", "emit"] + (["sequence", "parallel"] if depth < 2 else [])
+        kind = draw(st.sampled_from(kinds))
+        reads = (
+            [ref("steps", each, "v") for each in draw(st.lists(st.sampled_from(known), max_size=2))] if known else []
+        )
+        if kind == "emit":
+            return emit(name, "told", name, {"reads": reads}), []
+        if kind == "step":
+            undo = call("u", of=ref("made", "v"), reads=reads) if draw(st.booleans()) else None
+            made = step(
+                name,
+                *rules(),
+                action="a",
+                input={"reads": reads, "in": ref("input", "n")},
+                undo=undo,
+                retry=policy(draw(st.integers(1, 3)), initial_ms=draw(st.sampled_from([0, 10]))),
+                schedule_to_close_ms=draw(st.sampled_from([None, None, 25])),
+            )
+            return made, [name]
+        inner, seen = [], []
+        for _ in range(draw(st.integers(0, 3))):
+            each, named = node(depth + 1, [*known, *seen] if kind == "sequence" else known)
+            inner.append(each)
+            seen += named
+        return (sequence_of_any if kind == "sequence" else parallel)(name, *inner), seen
+
+    nodes, known = [], []
+    for _ in range(draw(st.integers(1, 4))):
+        each, named = node(0, known)
+        nodes.append(each)
+        known += named
+    inbox = {"effect": Effect.TRANSACTIONAL, "start_to_close_ms": 20}
+    actions = {name: action(name, **inbox, retry=policy(2, initial_ms=5)) for name in ("a", "f", "u")}
+    graph = parallel_graph(
+        *nodes,
+        actions=actions,
+        output=[ref("steps", each, "v") for each in known[:2]],
+        run_timeout_ms=draw(st.sampled_from([None, None, 200])),
+        undo_retry=policy(None, initial_ms=draw(st.sampled_from([0, 5])), cap_ms=50),
+    )
+    return Definition(graph, run_retention_ms=DAY_MS)
+
+
+class World(RuleBasedStateMachine):
+    """One run, its workers and its network."""
+
+    @initialize(definition=definitions())
+    def begins(self, definition):
+        """A definition is deployed and a run of it asked for."""
+        self.definition = definition
+        self.run: WorkflowRun | None = None
+        self.now, self.seq = START, 1
+        self.inputs, self.transitions = [], []
+        self.sent: dict[str, ActionCommand] = {}
+        self.results: list[ActionResult] = []
+        self.rows: dict[str, str] = {}  # the inboxes of all workers: DONE or CANCELLED by step key, then undone
+        self.undone: set[str] = set()
+        self.outputs: dict[str, object] = {}
+        self.feed(self.start("start-1"))
+        self.commits()
+
+    # What the world does
+
+    @rule(data=st.data(), fate=st.sampled_from(["done", "done", "done", *ERRORS, "hopeless", "lost"]))
+    @precondition(lambda self: self.sent)
+    def works(self, data, fate):
+        """A worker meets any command that was ever sent, the first time or again, and its answer may be on its way long."""
+        command = self.sent[data.draw(st.sampled_from(sorted(self.sent)))]
+        result = self.work(command, fate)
+        if fate != "lost":
+            self.results.append(result)
+            if data.draw(st.booleans()):
+                self.receive(result)
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.results)
+    def delivers(self, data):
+        """Any answer that was ever given arrives, the first time or again."""
+        self.receive(data.draw(st.sampled_from(self.results)))
+
+    @rule(path=st.sampled_from(["n1", "n2", "n3.n4", "n9", ""]), attempt=st.integers(0, 4), undo=st.booleans())
+    def forges(self, path, attempt, undo):
+        """An answer arrives to a command that was never sent."""
+        key = identifiers.step_key("r-1", "0", path)
+        text = identifiers.command_id(key, attempt, undo=undo)
+        known = {step.path: step.attempt for step in self.run.steps}
+        if attempt in range(1, known.get(path, 0) + 1) or path == "":
+            return  # an attempt that exists: its nonce is checked before the engine is asked
+        before = self.run
+        self.receive(self.answer_to(text, key, ResultKind.SUCCEEDED, output=b'{"v":666}'))
+        assert self.run is before
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.sent)
+    def says_it_began(self, data):
+        """A worker says that it has begun."""
+        command = self.sent[data.draw(st.sampled_from(sorted(self.sent)))]
+        self.receive(self.answer_to(command.command_id, command.step_key, ResultKind.STARTED))
+
+    @rule(ms=st.integers(0, 30))
+    def time_passes(self, ms):
+        """Timers fire, also when their time has not come."""
+        self.now += ms
+        for timer in self.run.timers if self.run else ():
+            if timer.kind != "retention":
+                self.feed(TimerFired(timer_id=timer.id))
+
+    @rule(number=st.integers(1, 2))
+    def asks_again(self, number):
+        """A start comes again, or another one for the same run."""
+        before = self.run
+        transition = self.feed(self.start(f"start-{number}"))
+        assert self.run is before
+        assert transition.outcome is (Outcome.REPEATED if number == 1 else Outcome.REJECTED)
+
+    @rule()
+    def cancels(self):
+        """Somebody wants the run to stop."""
+        request = WorkflowRequest(request_id="cancel-1", run_id="r-1", kind=RequestKind.CANCEL)
+        self.feed(RequestMade(request=request))
+
+    @rule()
+    def commits(self):
+        """The transaction ends; the commands of what it scheduled go out."""
+        self.send(after_seq=self.seq - 1, fresh=True)
+        self.seq += 1
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.seq > 1)
+    def takes_over(self, data):
+        """Another owner sends again what may not have been sent."""
+        self.commits()
+        self.send(after_seq=data.draw(st.integers(0, self.seq - 1)), fresh=False)
+
+    # How it does it
+
+    def start(self, request_id):
+        """A request to start the run."""
+        request = WorkflowRequest(
+            request_id=request_id, run_id="r-1", kind=RequestKind.START, workflow="order", payload=b'{"n":5}'
+        )
+        return StartRequested(request=request, incarnation="0")
+
+    def work(self, command, fate):
+        """What a worker with an inbox does with a command, and what it answers."""
+        key = command.step_key
+
+        def answer(kind, **fields):
+            return self.answer_to(command.command_id, key, kind, **fields)
+
+        def failed(kind, *, retryable=True):
+            return answer(ResultKind.FAILED, error=ActionError(type=kind, retryable=retryable))
+
+        if command.kind is CommandKind.COMPENSATE:
+            if fate in ERRORS:
+                return failed(fate)
+            if key not in self.rows:
+                self.rows[key] = "CANCELLED"
+            happened = self.rows[key] == "DONE"
+            if happened:
+                self.undone.add(key)
+            return answer(
+                ResultKind.SUCCEEDED, output=payloads.encode({"outcome": "undone" if happened else "never_happened"})
+            )
+        if self.rows.get(key) == "CANCELLED":
+            return failed("Cancelled", retryable=False)
+        if key not in self.rows and fate not in ("done", "lost"):
+            return failed(fate, retryable=fate != "hopeless")
+        assert key not in self.undone or self.rows[key] == "DONE"
+        self.rows[key] = "DONE"
+        return answer(ResultKind.SUCCEEDED, output=payloads.encode({"v": key}))
+
+    def answer_to(self, command_id, key, kind, **fields):
+        """A result."""
+        return ActionResult(
+            command_id=command_id, step_key=key, run_id="r-1", kind=kind, nonce=nonce(command_id), **fields
+        )
+
+    def receive(self, result):
+        """A result arrives."""
+        self.feed(ResultReceived(result=result, command=identifiers.parse_command_id(result.command_id)))
+
+    def feed(self, event):
+        """One input, within the transaction that is open."""
+        self.inputs.append((event, self.now, self.seq))
+        transition = advance(self.definition, self.run, event, self.now, self.seq)
+        if transition.outcome not in (Outcome.APPLIED, Outcome.FORGOTTEN):
+            assert transition.run is self.run
+            assert transition.emits == ()
+        self.run = transition.run
+        self.transitions.append(transition)
+        for entry in transition.event.entries if transition.event else ():
+            if entry.kind in (EntryKind.STEP_SUCCEEDED, EntryKind.STEP_SKIPPED):
+                self.note(entry.step, payloads.decode(entry.data))
+        return transition
+
+    def note(self, path, value):
+        """An output that later nodes may read; a fallback's is that of its step."""
+        name = path.removesuffix(".f").rpartition(".")[2]
+        assert name not in self.outputs, f"{path} has given an output twice"
+        self.outputs[name] = value["v"]
+
+    def send(self, after_seq, *, fresh):
+        """Commands go out; each is one attempt, asked for once, and sent again only as it was."""
+        for command in commands(self.definition, self.run, after_seq, RESULTS, 0, nonce) if self.run else ():
+            known = self.sent.get(command.command_id)
+            assert not (fresh and known), f"{command.command_id} was sent twice"
+            assert known is None or known == command
+            assert known is not None or fresh, f"{command.command_id} was scheduled and never sent"
+            if command.kind is CommandKind.EXECUTE and not command.step.endswith(".f"):
+                reads = [path[1] for path in self.reads(command.step)]
+                given = payloads.decode(command.input)
+                assert given == {"in": 5, "reads": [self.outputs[name] for name in reads]}
+            self.sent[command.command_id] = command
+
+    def reads(self, path):
+        """The references in the input of a step."""
+        return [each["$ref"] for each in self.definition.place(path).node.call.input["reads"]]
+
+    # What always holds
+
+    @invariant()
+    def nothing_is_lost(self):
+        """Versions count up, one event each; ended runs stay as they are; an input never fails to be made."""
+        if not hasattr(self, "transitions"):
+            return
+        versions = [each.event.version for each in self.transitions if each.event and each.event.version]
+        assert versions == list(range(1, len(versions) + 1))
+        statuses = [each.run.status for each in self.transitions if each.run is not None]
+        assert all(not before.ended or after is before for before, after in pairwise(statuses))
+        assert "InputRefused" not in str(self.run.error)
+        assert self.run.incident is None
+
+    @invariant()
+    def timers_are_for_what_waits(self):
+        """Every timer is for a step that is under way, and whatever waits for a time has a timer."""
+        if not hasattr(self, "transitions"):
+            return
+        steps = {step.path: step for step in self.run.steps}
+        for timer in self.run.timers:
+            assert timer.step is None or steps[timer.step].status in ("SCHEDULED", "BACKING_OFF", "COMPENSATING")
+        retries = {timer.step for timer in self.run.timers if timer.kind == "retry"}
+        waits = {
+            path
+            for path, step in steps.items()
+            if step.status is StepStatus.BACKING_OFF
+            or (step.status is StepStatus.COMPENSATING and step.dispatch_seq == 0)
+        }
+        assert retries == waits
+
+    def teardown(self):
+        """The world becomes reliable: the run ends, its books balance, and a replay gives the same bytes."""
+        if not hasattr(self, "transitions"):
+            return
+        for _ in range(300):
+            if self.run.status.ended:
+                break
+            self.commits()
+            for command in list(self.sent.values()):
+                self.receive(self.work(command, "done"))
+            self.time_passes(60_000)
+        assert self.run.status.ended, f"it hangs: {self.run.steps} {self.run.timers}"
+        for command in list(self.sent.values()):  # late workers
+            self.work(command, "done")
+        self.balances()
+        self.replays()
+
+    def balances(self):
+        """What was done and has an undo is undone, unless the run says that it is done; undos ran last first."""
+        entries = [entry for each in self.transitions if each.event for entry in each.event.entries]
+        scheduled = [each.step for each in entries if each.kind is EntryKind.STEP_SCHEDULED and each.attempt == 1]
+        done = {each.step for each in entries if each.kind is EntryKind.STEP_SUCCEEDED}
+        kinds = [each.kind for each in entries]
+        if EntryKind.RUN_COMPENSATING in kinds:
+            after = entries[kinds.index(EntryKind.RUN_COMPENSATING) :]
+            undos = [each.step for each in after if each.kind is EntryKind.COMPENSATION_SCHEDULED and each.attempt == 1]
+            assert undos == sorted(undos, key=scheduled.index, reverse=True), "not last first"
+        if any(each.decision and each.decision.decision == "fail" for each in entries):
+            return  # the author wanted the other steps to stay
+        for path in scheduled:
+            if self.definition.place(path).node.undo is not None:
+                self.balanced(path, kept=self.run.status == "COMPLETED" and path in done)
+
+    def balanced(self, path, *, kept):
+        """A step's effect is there and not undone, or it is undone or can never happen."""
+        key = identifiers.step_key("r-1", "0", path)
+        there = self.rows[key] == "DONE" and key not in self.undone
+        assert there is kept, f"{path} should {'be' if kept else 'not be'} there: {self.rows[key]}"
+
+    def replays(self):
+        """The same inputs give the same bytes, with the run written and read between any two."""
+        run = None
+        for (event, now, seq), expected in zip(self.inputs, self.transitions, strict=True):
+            again = advance(self.definition, run, event, now, seq)
+            for one, other in ((again.run, expected.run), (again.event, expected.event)):
+                assert (one and one.model_dump_json()) == (other and other.model_dump_json())
+            run = WorkflowRun.from_plain(again.run.plain()) if again.run else None
