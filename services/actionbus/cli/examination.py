@@ -160,9 +160,7 @@ class Examination:
         yield Finding(
             check="clock",
             level=Level.WARNING if off > CLOCK_MS else Level.OK,
-            found=f"it differs from the broker's by {off / 1000:g} s or more" if off else "it agrees with the broker's",
-            if off
-            else "it agrees with the broker's",
+            found=f"it differs from the broker's by {off / 1000:g} s or more" if off else "it is the broker's",
             advice="set the clocks by NTP: workers see deadlines by their own clock" if off > CLOCK_MS else "",
         )
 

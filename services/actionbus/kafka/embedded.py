@@ -57,7 +57,7 @@ class EmbeddedBroker:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C in a terminal goes to whole groups; the broker has to be the last to end
+                start_new_session=True,  # a terminal sends Ctrl-C to whole groups; the broker is the last to end
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - prctl alone is safe after fork
             )
         atexit.register(self._end)
