@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import structlog
 
@@ -25,6 +26,14 @@ RETRY_MS = 1_000
 _log = structlog.get_logger(__name__)
 
 
+class Due(NamedTuple):
+    """A command that is to go out, with the transaction that scheduled it and the trace of its run."""
+
+    seq: int
+    command: ActionCommand
+    trace: str | None
+
+
 class Dispatcher:
     """The commands of one shard on their way to the brokers."""
 
@@ -44,59 +53,69 @@ class Dispatcher:
 
     def send(self, runs: Iterable[WorkflowRun], seq: int) -> None:
         """Send what the transaction ``seq`` has scheduled, as the runs stand after the whole of it."""
-        self._send([(seq, command, run.trace) for run in runs for command in self.commands(run, seq - 1)])
+        due = [Due(seq, command, run.trace) for run in runs for command in self.commands(run, seq - 1)]
+        for each in due:
+            self._dispatching.sending(each.seq)
+        self.publish(due)
 
-    def send_again(self, runs: Iterable[WorkflowRun], dispatched_through: int) -> int:
-        """At a takeover: send, under their old numbers, all commands that are not known to be published; how many."""
-        found: list[tuple[int, ActionCommand, str | None]] = []
+    def recall(self, runs: Iterable[WorkflowRun], dispatched_through: int) -> list[Due]:
+        """At a takeover: all commands that are not known to be published, under their old numbers.
+
+        From now on they count as not acknowledged: no position may say otherwise, not even one that is written before
+        they are published again.
+        """
+        due: list[Due] = []
+        seqs: list[int] = []
         for run in runs:
-            seqs = {step.path: step.dispatch_seq for step in run.steps}
-            found += [(seqs[each.step], each, run.trace) for each in self.commands(run, dispatched_through)]
-        found.sort(key=lambda each: each[0])
-        for _, command, _ in found:
-            metrics.COMMANDS_REDISPATCHED.labels(action=command.action).inc()
-        self._send(found)
-        return len(found)
+            waiting = {step.path: step.dispatch_seq for step in run.steps if step.dispatch_seq > dispatched_through}
+            found = [Due(waiting[each.step], each, run.trace) for each in self.commands(run, dispatched_through)]
+            due += found
+            # Without its definition a run has no commands; the mark stays below them, so that a later owner sends them.
+            seqs += [each.seq for each in found] if self._charter.definitions.of(run) else waiting.values()
+        due.sort(key=lambda each: each.seq)
+        for seq in sorted(seqs):
+            self._dispatching.sending(seq)
+        return due
+
+    def publish(self, due: Iterable[Due]) -> None:
+        """Publish commands, each until a broker has it."""
+        parcels: defaultdict[str, list[Due]] = defaultdict(list)
+        for each in due:
+            parcels[each.command.action].append(each)
+        for action, parcel in parcels.items():
+            try:
+                self._publish(action, parcel)
+            except Unseen:
+                self._later(action, parcel, wait=False)
 
     def close(self) -> None:
         """Give up what is under way: whoever takes over sends it again."""
         for task in self._tasks:
             task.cancel()
 
-    def _send(self, found: list[tuple[int, ActionCommand, str | None]]) -> None:
-        parcels: defaultdict[str, list[tuple[int, ActionCommand, str | None]]] = defaultdict(list)
-        for each in found:
-            self._dispatching.sending(each[0])
-            parcels[each[1].action].append(each)
-        for action, commands in parcels.items():
-            try:
-                self._publish(action, commands)
-            except Unseen:
-                self._later(action, commands, wait=False)
-
-    def _publish(self, action: str, commands: list[tuple[int, ActionCommand, str | None]]) -> None:
+    def _publish(self, action: str, commands: list[Due]) -> None:
         topic = self._charter.topics.commands(action)
         count = self._charter.destinations.partitions(topic)
         if count is None:
             _log.error("commands wait for their topic, `actionbus topics apply` makes it", topic=topic)
             self._later(action, commands, wait=True)
             return
-        parcels: defaultdict[Place, list[tuple[int, ActionCommand, str | None]]] = defaultdict(list)
+        parcels: defaultdict[Place, list[Due]] = defaultdict(list)
         for each in commands:
-            parcels[topic, partition_for(each[1].run_id.encode(), count)].append(each)
+            parcels[topic, partition_for(each.command.run_id.encode(), count)].append(each)
         for place, parcel in parcels.items():
             self._publish_to(place, action, parcel)
 
-    def _publish_to(self, place: Place, action: str, parcel: list[tuple[int, ActionCommand, str | None]]) -> None:
-        written = self._charter.log.publish(*place, [self._record(command, trace) for _, command, trace in parcel])
+    def _publish_to(self, place: Place, action: str, parcel: list[Due]) -> None:
+        written = self._charter.log.publish(*place, [self._record(each) for each in parcel])
 
         def done(future: "asyncio.Future[int]") -> None:
             if future.cancelled():
                 return
             error = future.exception()
             if error is None:
-                for seq, _, _ in parcel:
-                    self._dispatching.acknowledged(seq)
+                for each in parcel:
+                    self._dispatching.acknowledged(each.seq)
                 metrics.COMMANDS_PUBLISHED.labels(action=action).inc(len(parcel))
             else:
                 _log.warning("commands could not be published, they are tried again", topic=place[0], error=str(error))
@@ -104,19 +123,18 @@ class Dispatcher:
 
         written.add_done_callback(done)
 
-    def _record(self, command: ActionCommand, trace: str | None) -> OutRecord:
+    def _record(self, due: Due) -> OutRecord:
+        command = due.command
         definition = self._charter.definitions.find(command.workflow, command.definition_version)
         encoding = Encoding.AVRO if definition is None else definition.action(command.action).encoding
-        return records.command(self._charter.codec, command, encoding, trace)
+        return records.command(self._charter.codec, command, encoding, due.trace)
 
-    def _later(self, action: str, commands: list[tuple[int, ActionCommand, str | None]], *, wait: bool) -> None:
+    def _later(self, action: str, commands: list[Due], *, wait: bool) -> None:
         task = asyncio.get_running_loop().create_task(self._look_and_publish(action, commands, wait=wait))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _look_and_publish(
-        self, action: str, commands: list[tuple[int, ActionCommand, str | None]], *, wait: bool
-    ) -> None:
+    async def _look_and_publish(self, action: str, commands: list[Due], *, wait: bool) -> None:
         if wait:
             await self._charter.clock.sleep(RETRY_MS)
         while True:

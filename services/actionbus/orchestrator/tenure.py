@@ -74,14 +74,19 @@ class Tenure:
 
     async def begin(self) -> None:
         """Write a position, on A, and learn the broker's time from it; then send what may never have been sent."""
+        undispatched, self._holding.undispatched = self._holding.undispatched, []
+        again = self._dispatcher.recall(undispatched, self._committed.dispatched_through)
         fold = self._open(None)
         batch = batches.seal(self._charter, fold, self._position(fold))
         mark = await self._write(batch)
         self._settle(fold, batch, mark)
         self._time.see(await self._written_at(mark))
-        again = self._dispatcher.send_again(self._holding.undispatched, self._holding.position.dispatched_through)
-        self._holding.undispatched.clear()
-        _log.info("the shard is taken over", shard=self._charter.shard, txn_seq=self._committed.txn_seq, again=again)
+        self._dispatcher.publish(again)
+        for each in again:
+            metrics.COMMANDS_REDISPATCHED.labels(action=each.command.action).inc()
+        _log.info(
+            "the shard is taken over", shard=self._charter.shard, txn_seq=self._committed.txn_seq, again=len(again)
+        )
 
     async def serve(self) -> None:
         """Work until released; raises Doubt, PositionLost, or whatever else ends the tenure."""
