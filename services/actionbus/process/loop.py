@@ -1,8 +1,9 @@
 """Where a process begins and what its end says: the event loop and the exit code."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import uvloop
@@ -11,6 +12,10 @@ from actionbus.contracts.errors import ActionbusError, Refused
 from actionbus.process import logs
 from actionbus.process.settings import LogSettings
 from actionbus.process.shutdown import ExitCode
+
+# Records are freed by their reference counts. With the default of (700, 10, 10) the search for cycles among them took
+# 27 of the 86 us of CPU that a worker spends on a command.
+COLLECT_AFTER: Final = (20_000, 20, 100)
 
 _log = structlog.get_logger(__name__)
 
@@ -22,6 +27,8 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> ExitCode:
     """
     if not structlog.is_configured():
         logs.configure(LogSettings(), "actionbus")
+    gc.freeze()  # what the imports made stays to the end
+    gc.set_threshold(*COLLECT_AFTER)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main())

@@ -157,7 +157,6 @@ class Lane:
             self._queued_bytes -= size
             self._running.add(attempt)
             attempt.task = loop.create_task(self._carry_out(attempt))
-        self._in_progress.set(len(self._running))
 
     async def _carry_out(self, attempt: Attempt) -> None:
         command = attempt.command
