@@ -1,9 +1,12 @@
 """A graph as the engine reads it."""
 
+from hashlib import sha256
+
 import pytest
 
-from actionbus.contracts.definitions import Graph, SequenceNode, read_graph
+from actionbus.contracts.definitions import Graph, SequenceNode, WorkflowDefinition, read_graph
 from actionbus.contracts.errors import DefinitionRefused
+from actionbus.contracts.limits import DEFAULT_LIMITS
 from actionbus.engine.definition import Definition, around, beside, static
 from engine.graphs import DAY_MS, fallback, graph, on, ref, sequence, step, workflow
 
@@ -27,6 +30,41 @@ def test_the_hash_is_that_of_the_graph():
     made = graph(step("a", input={"x": ref("input")}))
     assert Definition(made, run_retention_ms=DAY_MS).hash == made.hash
     assert Definition(read_graph(made.canonical()), run_retention_ms=DAY_MS).hash == made.hash
+
+
+def deployed(made, **changes):
+    """A definition as an orchestrator finds it."""
+    record = WorkflowDefinition.of(made, deployed_at=1, deployed_by="ada").replace(**changes)
+    return Definition.deployed(record, limits=DEFAULT_LIMITS, run_retention_ms=DAY_MS)
+
+
+def test_a_deployed_definition_keeps_the_hash_of_its_bytes():
+    """Runs stay pinned to what was deployed, also when this version would write the same graph otherwise."""
+    made = graph(step("a"))
+    other = b" " + made.canonical()
+    assert deployed(made).hash == made.hash
+    assert deployed(made, graph=other, hash=sha256(other).hexdigest()).hash == sha256(other).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"hash": "0" * 64}, "has the hash"),
+        ({"name": "other"}, "other@1 holds the graph of order@1"),
+        ({"version": "2"}, "order@2 holds the graph of order@1"),
+    ],
+)
+def test_a_deployed_definition_is_what_it_says(changes, why):
+    """A record whose content is not what its name, version and hash say is refused."""
+    with pytest.raises(DefinitionRefused, match=why):
+        deployed(graph(step("a")), **changes)
+
+
+def test_a_deployed_definition_is_checked():
+    """What slipped past its deployer is refused by the orchestrator as well, never met by a run."""
+    for malformed in ({"$ref": 5}, ref("made"), ref("steps", "b")):
+        with pytest.raises(DefinitionRefused):
+            deployed(graph(step("a", input=malformed), step("b")))
 
 
 @pytest.mark.parametrize(

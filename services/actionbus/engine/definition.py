@@ -7,10 +7,12 @@ A static path is a node's place in the graph; a run's path may carry item indexe
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from hashlib import sha256
+from typing import Any, Final, Self
 
 from actionbus.contracts import templates
-from actionbus.contracts.definitions import ActionSpec, Graph
+from actionbus.contracts.checks import check
+from actionbus.contracts.definitions import ActionSpec, Graph, WorkflowDefinition, read_graph
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.contracts.validation import Schema
@@ -37,18 +39,26 @@ class Place:
 class Definition:
     """A compiled graph. It never changes, and holds nothing of any run."""
 
-    def __init__(self, graph: Graph, *, limits: Limits = DEFAULT_LIMITS, run_retention_ms: int) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        run_retention_ms: int,
+        content_hash: str | None = None,
+    ) -> None:
         """Compile a graph that ``contracts.checks.check`` has passed.
 
         Raises DefinitionRefused for what it meets itself: unknown kinds, unreadable schemas, references to no step.
         ``run_retention_ms``: for how long an ended run is kept, and a second start with its id refused.
+        ``content_hash``: the hash it was deployed with; None: that of the graph as this version writes it.
         """
         self.graph = graph
         self.limits = limits
         self.run_retention_ms = run_retention_ms
         self.name = graph.name
         self.version = graph.version
-        self.hash = graph.hash
+        self.hash = content_hash or graph.hash
         self.output = Template.of(graph.output)
         self.input_schema = Schema(graph.input_schema)
         self.output_schema = Schema(graph.output_schema)
@@ -61,6 +71,22 @@ class Definition:
             self._by_id.setdefault(getattr(place.node, "id", ""), place.path)
         self.liveness: Liveness = self._liveness()
         self.reads_input = RUN_INPUT in self.liveness.read
+
+    @classmethod
+    def deployed(cls, record: WorkflowDefinition, *, limits: Limits, run_retention_ms: int) -> Self:
+        """Check and compile a deployed definition; raise DefinitionRefused when it cannot be run.
+
+        Runs are pinned to the hash of the bytes that were deployed, so that a version of actionbus which writes graphs
+        with one more field still knows the runs of the one before.
+        """
+        found = sha256(record.graph).hexdigest()
+        if found != record.hash:
+            raise DefinitionRefused(f"the content of {record.name}@{record.version} has the hash {found}, not its own")
+        graph = read_graph(record.graph)
+        if (graph.name, graph.version) != (record.name, record.version):
+            raise DefinitionRefused(f"{record.name}@{record.version} holds the graph of {graph.name}@{graph.version}")
+        check(graph, limits)
+        return cls(graph, limits=limits, run_retention_ms=run_retention_ms, content_hash=record.hash)
 
     def place(self, path: str) -> Place | None:
         """The node at a run's path, or None when the graph has no such place."""

@@ -4,7 +4,6 @@ from typing import Final
 
 import structlog
 
-from actionbus.contracts import definitions as contracts
 from actionbus.contracts.definitions import WorkflowDefinition
 from actionbus.contracts.errors import DefinitionRefused, RecordUnreadable
 from actionbus.contracts.limits import Limits
@@ -67,15 +66,14 @@ class Definitions:
             return  # a tombstone: runs may still need what it names
         try:
             written = self._codec.decode(WorkflowDefinition, record.value)
-            graph = contracts.read_graph(written.graph)
-            compiled = Definition(graph, limits=self._limits, run_retention_ms=self._run_retention_ms)
+            compiled = Definition.deployed(written, limits=self._limits, run_retention_ms=self._run_retention_ms)
         except (RecordUnreadable, DefinitionRefused, ValueError) as error:
             _log.error("a definition cannot be used", offset=record.offset, key=str(record.key), error=str(error))
             return
-        key = (graph.name, graph.version)
+        key = (compiled.name, compiled.version)
         known = self._known.get(key)
         if known is not None and known.hash != compiled.hash:
-            _log.error("another content under the same version is refused", workflow=graph.name, version=graph.version)
+            _log.error("another content under the same version is refused", workflow=key[0], version=key[1])
             return
         self._known[key] = compiled
-        self._newest[graph.name] = compiled
+        self._newest[compiled.name] = compiled
