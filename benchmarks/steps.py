@@ -7,6 +7,7 @@ and, with ``--json FILE``, written for comparison.
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import sys
@@ -63,7 +64,7 @@ async def gaps(client: Client, tag: str, runs: int) -> list[float]:
     for number in range(min(runs, 50)):
         events = await client.handle(f"{tag}-{number}").history()
         times = [event.at for event in events if any(e.kind is EntryKind.STEP_SUCCEEDED for e in event.entries)]
-        found += [float(after - before) for before, after in zip(times, times[1:], strict=False)]
+        found += [float(after - before) for before, after in itertools.pairwise(times)]
     return found
 
 
