@@ -16,7 +16,7 @@ _QUERY = b"Q"
 class OnCommit(StrEnum):
     """What happens to the next COMMIT."""
 
-    PASS = "pass"
+    HAND_ON = "hand on"
     LOSE_REPLY = "lose_reply"
     """The server commits; the client's connection is cut before it hears of it."""
     LOSE_REQUEST = "lose_request"
@@ -33,7 +33,7 @@ class PostgresProxy:
         self._socket = f"{self._url.query['host']}/.s.PGSQL.5432"
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self.on_commit = OnCommit.PASS
+        self.on_commit = OnCommit.HAND_ON
         self.commits = 0
         self.gate = asyncio.Event()
 
@@ -90,8 +90,8 @@ class PostgresProxy:
     async def _commit(self, message: bytes, back: asyncio.Task, writer, there, to_there) -> bool:
         """Do what is asked with a COMMIT; True when the connection has ended with it."""
         self.commits += 1
-        asked, self.on_commit = self.on_commit, OnCommit.PASS
-        if asked is OnCommit.PASS:
+        asked, self.on_commit = self.on_commit, OnCommit.HAND_ON
+        if asked is OnCommit.HAND_ON:
             return False
         back.cancel()
         await asyncio.gather(back, return_exceptions=True)

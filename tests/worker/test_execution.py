@@ -19,6 +19,7 @@ from actionbus.worker.failures import Failures
 from actionbus.worker.outcomes import Done
 from actionbus.worker.threads import Threads
 from worker.commands import execute, undo
+from worker.station import until
 
 SECONDS = 60
 LIMITS = Limits(payload_bytes=1_000, record_bytes=8_000, error_message_bytes=100, emits_per_result=3)
@@ -140,9 +141,7 @@ async def test_a_function_that_hangs_fails_and_its_thread_is_counted():
     assert outcome.error.type == "Timeout"
     assert execution.busy_threads == 1
     leave.set()
-    async with asyncio.timeout(SECONDS):
-        while execution.busy_threads:
-            await asyncio.sleep(0.001)
+    await until(lambda: not execution.busy_threads)
     assert told == [True]
     threads.close()
 

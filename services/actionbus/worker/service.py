@@ -79,7 +79,9 @@ class Worker:
         limits = self._settings.limits
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._stores)
-            producer = await stack.enter_async_context(IdempotentProducer(self._connection, limits=limits))
+            producer = IdempotentProducer(self._connection, limits=limits)
+            stack.push_async_callback(producer.close)  # the lanes have waited for what they may wait for
+            await producer.start()
             reader = await stack.enter_async_context(PartitionReader(self._connection, isolation="read_uncommitted"))
             brokers = await stack.enter_async_context(Cluster(self._connection))
             replies = Replies(producer, limits)
