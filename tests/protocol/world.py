@@ -18,11 +18,11 @@ from actionbus.contracts.definitions import (
 )
 from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.identifiers import POSITION_KEY
-from actionbus.contracts.limits import DEFAULT_LIMITS
+from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.contracts.positions import ShardPosition
 from actionbus.contracts.records import InRecord, OutRecord
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
-from actionbus.contracts.results import ActionError, ActionResult, ResultKind
+from actionbus.contracts.results import ActionError, ActionResult, Emit, ResultKind
 from actionbus.contracts.run import RunStatus, StepStatus, WorkflowRun
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.codec import Codec
@@ -57,17 +57,17 @@ def pair(attempts: int = 1) -> Graph:
 class Owner:
     """A process that believes it owns the shard."""
 
-    def __init__(self, world: "World", name: str) -> None:
+    def __init__(self, world: "World", name: str, **fields) -> None:
         self.name = name
         self.log = MemoryLog(world.broker, world.topics)
         self.clock = HandClock()
         known = definitions.Definitions(
-            self.log, world.topics.definitions, world.codec, limits=DEFAULT_LIMITS, run_retention_ms=RETENTION_MS
+            self.log, world.topics.definitions, world.codec, limits=world.limits, run_retention_ms=RETENTION_MS
         )
         self.shard = shard.Shard(
             charter.Charter(
                 shard=0,
-                partitions=1,
+                partitions=world.shards,
                 owner=name,
                 topics=world.topics,
                 log=self.log,
@@ -75,7 +75,8 @@ class Owner:
                 codec=world.codec,
                 definitions=known,
                 destinations=destinations.Destinations(self.log.partitions, self.clock),
-                nonce_key=NONCE_KEY,
+                limits=world.limits,
+                **({"nonce_key": NONCE_KEY} | fields),
             )
         )
         self._task: asyncio.Task[None] | None = None
@@ -121,6 +122,7 @@ class Worker:
     rows: dict[str, Row] = field(default_factory=dict)
     failing: Counter[str] = field(default_factory=Counter)  # step -> attempts that still fail
     seen: dict[str, int] = field(default_factory=dict)
+    emits: dict[str, tuple[Emit, ...]] = field(default_factory=dict)  # action -> what its results ask for
 
     def take(self) -> list[ActionCommand]:
         """Every command that was published and not taken yet."""
@@ -162,8 +164,9 @@ class Worker:
             self.answer(self.execute(command))
         return len(commands)
 
-    @staticmethod
-    def _result(command: ActionCommand, output: bytes | None = None, error: ActionError | None = None) -> ActionResult:
+    def _result(
+        self, command: ActionCommand, output: bytes | None = None, error: ActionError | None = None
+    ) -> ActionResult:
         return ActionResult(
             command_id=command.command_id,
             step_key=command.step_key,
@@ -172,32 +175,40 @@ class Worker:
             nonce=command.nonce,
             output=output,
             error=error,
+            emits=self.emits.get(command.action, ()) if error is None else (),
         )
 
 
 class World:
     """The broker, the worker, and what everybody is told to do."""
 
-    def __init__(self, *, attempts: int = 1, verifies: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        attempts: int = 1,
+        verifies: bool = True,
+        graph: Graph | None = None,
+        shards: int = 1,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         self.topics = Topics("w")
         self.codec = Codec()
         self.broker = MemoryBroker(verifies=verifies)
-        self.graph = pair(attempts)
+        self.graph = graph or pair(attempts)
+        self.shards = shards
+        self.limits = limits
         self.owners: list[Owner] = []
         for topic in (
             self.topics.requests,
             self.topics.results,
             self.topics.state,
             self.topics.events,
-            self.topics.definitions,
             self.topics.dead_letters,
-            *self.command_topics,
         ):
+            self.broker.make(topic, shards)
+        for topic in (self.topics.definitions, *self.command_topics):
             self.broker.make(topic)
-        definition = WorkflowDefinition.of(self.graph, deployed_at=0, deployed_by="test")
-        self.broker.append(
-            (self.topics.definitions, 0), [OutRecord(key=b"pair@1", value=self.codec.encode(definition))]
-        )
+        self.deploy(self.graph)
         self.worker = Worker(self)
 
     @property
@@ -205,21 +216,28 @@ class World:
         """Where commands go."""
         return [self.topics.commands(action) for action in self.graph.actions]
 
-    def owner(self, name: str) -> Owner:
-        """One more who may own the shard."""
-        owner = Owner(self, name)
+    def owner(self, name: str, **fields) -> Owner:
+        """One more who may own the shard; ``fields`` of its charter."""
+        owner = Owner(self, name, **fields)
         self.owners.append(owner)
         return owner
 
-    def start(self, run_id: str, request_id: str = "start") -> None:
+    def deploy(self, graph: Graph) -> None:
+        """Write a definition."""
+        definition = WorkflowDefinition.of(graph, deployed_at=0, deployed_by="test")
+        key = identifiers.definition_key(graph.name, graph.version).encode()
+        self.broker.append((self.topics.definitions, 0), [OutRecord(key=key, value=self.codec.encode(definition))])
+
+    def start(self, run_id: str, request_id: str = "start", **fields) -> None:
         """Ask for a run."""
-        self._request(run_id, RequestKind.START, request_id, workflow="pair")
+        self.request(run_id, RequestKind.START, request_id, **{"workflow": self.graph.name, **fields})
 
     def cancel(self, run_id: str) -> None:
         """Ask for its end."""
-        self._request(run_id, RequestKind.CANCEL, f"cancel-{run_id}")
+        self.request(run_id, RequestKind.CANCEL, f"cancel-{run_id}")
 
-    def _request(self, run_id: str, kind: RequestKind, request_id: str, **fields) -> None:
+    def request(self, run_id: str, kind: RequestKind, request_id: str, **fields) -> None:
+        """Ask for anything."""
         request = WorkflowRequest(request_id=request_id, run_id=run_id, kind=kind, **fields)
         record = OutRecord(key=run_id.encode(), value=self.codec.encode(request))
         self.broker.append((self.topics.requests, 0), [record])
@@ -255,6 +273,11 @@ class World:
     def committed(self, topic: str) -> list[InRecord]:
         """What a reader of committed records sees."""
         return self.broker.read((topic, 0), 0)
+
+    def events(self, run_id: str) -> list[WorkflowEvent]:
+        """Every committed event of a run, verdicts included."""
+        found = [self.codec.decode(WorkflowEvent, each.value) for each in self.committed(self.topics.events)]
+        return [event for event in found if event.run_id == run_id]
 
     def states(self) -> list[WorkflowRun]:
         """Every committed state of every run, in order."""

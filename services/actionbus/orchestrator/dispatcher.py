@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import structlog
@@ -37,9 +37,10 @@ class Due(NamedTuple):
 class Dispatcher:
     """The commands of one shard on their way to the brokers."""
 
-    def __init__(self, charter: Charter, dispatching: Dispatching) -> None:
+    def __init__(self, charter: Charter, dispatching: Dispatching, acknowledged: Callable[[], None]) -> None:
         self._charter = charter
         self._dispatching = dispatching
+        self._acknowledged = acknowledged
         self._tasks: set[asyncio.Task[None]] = set()
 
     def commands(self, run: WorkflowRun, after_seq: int) -> Iterable[ActionCommand]:
@@ -117,6 +118,8 @@ class Dispatcher:
                 for each in parcel:
                     self._dispatching.acknowledged(each.seq)
                 metrics.COMMANDS_PUBLISHED.labels(action=action).inc(len(parcel))
+                if not len(self._dispatching):
+                    self._acknowledged()
             else:
                 _log.warning("commands could not be published, they are tried again", topic=place[0], error=str(error))
                 self._later(action, parcel, wait=True)

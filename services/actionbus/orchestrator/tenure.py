@@ -5,6 +5,7 @@ committed. Whatever else happens ends the tenure, and with it everything it reme
 """
 
 import asyncio
+import re
 from typing import Final
 
 import structlog
@@ -27,6 +28,7 @@ from actionbus.orchestrator.store import Mark
 from actionbus.orchestrator.takeover import Holding
 from actionbus.process import metrics
 
+LAST_ACKNOWLEDGEMENTS_MS: Final = 2_000  # how long a release waits for commands to be acknowledged
 QUIET_MS: Final = 1_000  # how long a position that nobody waits for may stay unwritten
 TIME_TRIES: Final = 1_000
 TIME_TRY_MS: Final = 5
@@ -43,7 +45,8 @@ class Tenure:
         self._quarantine = quarantine
         position = holding.position
         self._dispatching = Dispatching(position.dispatched_through)
-        self._dispatcher = Dispatcher(charter, self._dispatching)
+        self._wake = asyncio.Event()
+        self._dispatcher = Dispatcher(charter, self._dispatching, self._wake.set)
         self._time = BrokerTime(charter.clock, position.latest_time)
         self._committed = position
         self._turn = 0  # A is first
@@ -53,8 +56,8 @@ class Tenure:
         self._departed = 0
         self._certain = 0  # of the waiting records, how many arrived before the definitions were read
         self._cap: int | None = None
-        self._wake = asyncio.Event()
         self._stopping = False
+        self._release_by = 0
         self._intake: Intake | None = None
 
     async def close(self) -> None:
@@ -69,6 +72,7 @@ class Tenure:
 
     def release(self) -> None:
         """Take nothing more; ``serve`` returns once what was begun is written, and the last position with it."""
+        self._release_by = self._charter.clock.now_ms() + LAST_ACKNOWLEDGEMENTS_MS
         self._stopping = True
         self._wake.set()
 
@@ -101,7 +105,8 @@ class Tenure:
                 await self._fill(fold, intake)
             if self._flight is None and self._ripe(fold):
                 fold = self._depart(fold, intake)
-            elif self._stopping and self._flight is None:
+            elif self._stopping and self._flight is None and self._let_go():
+                await self._write_last(fold)
                 return
             else:
                 await self._rest(fold)
@@ -199,7 +204,7 @@ class Tenure:
             self._give_back(fold, intake)
             return self._fold_less(written, intake, error)
         except Doubt as doubt:
-            self._quarantine.failed(written.inputs, doubt.__cause__, foreign=bool(written.emits))
+            self._quarantine.failed(written.inputs, doubt.__cause__, foreign=_names_one(written, doubt.__cause__))
             raise
         if self._charter.clock.now_ms() - self._departed > self._charter.publish_within_ms:
             raise Doubt("this process stood still for so long that another may own the shard: nothing is published")
@@ -264,6 +269,15 @@ class Tenure:
             await self._charter.clock.sleep(TIME_TRY_MS)
         raise Unavailable("the position record that was just written cannot be read")
 
+    def _let_go(self) -> bool:
+        """Whether a release need wait no longer: every command is acknowledged, or has had its time."""
+        return not len(self._dispatching) or self._charter.clock.now_ms() >= self._release_by
+
+    async def _write_last(self, fold: Fold) -> None:
+        """Say which commands are out, so that the next owner does not send them again."""
+        if self._dispatching.through(self._committed.txn_seq) > self._committed.dispatched_through:
+            await self._write(batches.seal(self._charter, fold, self._position(fold)))
+
     async def _rest(self, fold: Fold) -> None:
         """Wait until something arrives, ends or is due."""
         waits: list[int] = []
@@ -273,7 +287,14 @@ class Tenure:
                 waits.append(max(0, at - self._time.read()))
             if self._quiet_since is not None:
                 waits.append(max(0, self._quiet_since + QUIET_MS - self._charter.clock.now_ms()))
+        if self._stopping:
+            waits.append(max(0, self._release_by - self._charter.clock.now_ms()))
         alarm = self._charter.clock.call_in(min(waits), self._wake.set) if waits else None
         await self._wake.wait()
         if alarm is not None:
             alarm.cancel()
+
+
+def _names_one(fold: Fold, cause: BaseException | None) -> bool:
+    """Whether a refusal is about a topic that an action of this fold emits to, and not about one of ours."""
+    return any(re.search(rf"\btopic {re.escape(each.emit.topic)}(?![\w.-])", str(cause)) for each in fold.emits)
