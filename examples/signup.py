@@ -31,7 +31,8 @@ from actionbus import ActionContext, ActionFailed, Flow, NonRetryable, Retry, Re
 
 SENDER = "welcome@example.com"
 SECONDS = 10.0  # for one answer of a mail server or the CRM
-PATIENT = Retry(attempts=None, initial="500ms", factor=2, cap="10s")  # until the server is back
+PATIENT = Retry(attempts=None, initial="500ms", factor=2, cap="10s")
+OUTAGES = [rule("Unreachable").retry(PATIENT), rule("Timeout").retry(PATIENT)]  # are waited out, however long
 
 TABLES = MetaData()
 USERS = Table(
@@ -141,14 +142,14 @@ def user_signup(flow: Flow, signup: Signup) -> Receipt:
         send_welcome_email(email=user.email, name=user.name),
         undo=lambda made: send_apology(email=user.email, name=user.name, welcome=made.reference),
         on_failure=[
-            rule("Unreachable").retry(PATIENT),
+            *OUTAGES,
             rule("MailboxFull").fallback(queue_letter(user=user)),
             rule.any.compensate(),
         ],
     )
     flow.run(  # the last step, without an undo: where the CRM says no there is no contact, and outages are waited out
         update_crm(user=user),
-        on_failure=[rule("Unreachable").retry(PATIENT), rule.any.compensate()],
+        on_failure=[*OUTAGES, rule.any.compensate()],
     )
     return flow.output(Receipt, user_id=user.id, welcome=welcome)
 
