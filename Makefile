@@ -47,6 +47,7 @@ lint: $(VENV)/.test  ## Check style, types, layers and the rules of the tree.
 docs: $(VENV)/.test  ## Write the files that are derived from the code.
 	@$(BIN)/python -m actionbus.contracts.reference docs/reference
 	@$(BIN)/python -m actionbus.process.reference docs/reference
+	@$(BIN)/python -m actionbus.cli.reference docs/reference
 	@$(BIN)/python -m actionbus.provisioner.dashboards
 
 lock:  ## Write the locks again, keeping what they pin; UPGRADE=1 takes the newest versions that fit.

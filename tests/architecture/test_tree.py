@@ -28,7 +28,7 @@ DRAWERS = {
     *("managers", "misc", "shared", "stuff", "tools", "util", "utility", "utils"),
 }
 STARTED_BY_NAME = {
-    "actionbus.cli.main": "the command line, by pyproject.toml",
+    "actionbus.cli.reference": "python -m, by make docs",
     "actionbus.contracts.reference": "python -m, by make docs",
     "actionbus.process.reference": "python -m, by make docs",
     "actionbus.provisioner.dashboards": "python -m, by make docs",

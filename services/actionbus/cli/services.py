@@ -7,13 +7,11 @@ import typer
 
 from actionbus.cli.session import OPTIONS
 from actionbus.contracts.errors import SettingsRefused
-from actionbus.orchestrator import service as orchestrators
 from actionbus.process import loop
 from actionbus.process.service import serving
 from actionbus.process.settings import Settings
 from actionbus.sdk import registry
 from actionbus.sdk.registry import Registry
-from actionbus.worker.service import Worker
 
 app = typer.Typer(help="Run one service.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -21,8 +19,10 @@ app = typer.Typer(help="Run one service.", no_args_is_help=True, rich_markup_mod
 @app.command()
 def orchestrator() -> None:
     """Own shards and advance their runs, beside any number of other orchestrators."""
+    from actionbus.orchestrator import service  # takes long to import: no other command waits for it
+
     settings = OPTIONS.settings()
-    sys.exit(loop.run(lambda: orchestrators.run(settings)))
+    sys.exit(loop.run(lambda: service.run(settings)))
 
 
 @app.command()
@@ -42,6 +42,8 @@ def worker(
 
 
 async def _work(settings: Settings, found: Registry) -> None:
+    from actionbus.worker.service import Worker  # the same
+
     made = Worker(settings, found)
     async with serving("worker", settings, made.not_ready) as shutdown:
         await made.serve(shutdown.requested)

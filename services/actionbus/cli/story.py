@@ -7,9 +7,10 @@ from actionbus.cli import output
 from actionbus.contracts import payloads
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
-from actionbus.contracts.run import Decision
+from actionbus.contracts.run import Decision, RunStatus
 
 _SHOWN: Final = 160  # characters of a payload inside a sentence
+_NO_REASON: Final = "no reason was given"
 _DECIDED: Final = {
     "retry": "try again",
     "fallback": "do something else instead",
@@ -45,68 +46,65 @@ class Teller:
             told.append(f"Run {event.run_id}{of}, from {output.when(event.at)} on:")
         mark = f"{(event.at - self._began) / 1000:+10.3f} s  "
         for entry in event.entries:
-            for sentence in _sentences(event, entry):
+            sentence = _sentence(event, entry)
+            if sentence is not None:
                 told.append(f"{mark}{sentence}")
                 mark = " " * len(mark)
         return told
 
 
-def _sentences(event: WorkflowEvent, entry: EventEntry) -> Iterator[str]:  # noqa: C901, PLR0912, PLR0915 - a table of cases
+def _sentence(event: WorkflowEvent, entry: EventEntry) -> str | None:  # noqa: C901, PLR0911, PLR0912 - a table of cases
+    """What an entry says; None when it only repeats what the next one tells."""
     step = entry.step or "the run"
     attempt = f" on attempt {entry.attempt}" if entry.attempt else ""
-    why = f" Reason given: {entry.reason}." if entry.reason else ""
+    why = (entry.reason or _NO_REASON).rstrip(".")
     match entry.kind:
         case EntryKind.REQUEST_ACCEPTED:
-            if event.version == 0:
-                yield f"A request came again and had been carried out before: {entry.reason or entry.request_id}."
+            return None if event.version else f"A request came again and had been carried out before: {why}."
         case EntryKind.REQUEST_REJECTED:
-            yield f"A request was refused: {entry.reason}."
+            return f"A request was refused: {why}."
         case EntryKind.RUN_STARTED:
-            yield f"It began with {_payload(entry)}.{why}"
+            return f"It began with {_payload(entry)}." + (f" Reason given: {why}." if entry.reason else "")
         case EntryKind.STEP_SCHEDULED:
-            again = "" if entry.attempt in (None, 1) else f", attempt {entry.attempt}"
-            yield f"{step}: {_named(entry)} is asked for{again}, with {_payload(entry)}."
+            return f"{step}: {_asked(entry)}, with {_payload(entry)}."
         case EntryKind.STEP_SUCCEEDED:
-            yield f"{step} succeeded{attempt} and gave {_payload(entry)}."
+            return f"{step} succeeded{attempt} and gave {_payload(entry)}."
         case EntryKind.STEP_FAILED:
-            yield f"{step} failed{attempt}: {_error(entry)}."
+            return f"{step} failed{attempt}: {_error(entry)}."
         case EntryKind.STEP_TIMED_OUT:
-            yield f"{step} took too long{attempt}: {_error(entry)}."
+            return f"{step} took too long{attempt}: {_error(entry)}."
         case EntryKind.STEP_SKIPPED:
-            yield f"The run goes on without {step}, as if it had given {_payload(entry)}."
+            return f"The run goes on without {step}, as if it had given {_payload(entry)}."
         case EntryKind.STEP_CANCELLED:
-            yield f"{step} was given up."
+            return f"{step} was given up."
         case EntryKind.DECISION:
-            yield _decision(entry.decision)
+            return _decision(entry.decision)
         case EntryKind.COMPENSATION_SCHEDULED:
-            again = "" if entry.attempt in (None, 1) else f", attempt {entry.attempt}"
-            yield f"{step} is to be undone by {_named(entry)}{again}."
+            return f"{step} is to be undone: {_asked(entry)}."
         case EntryKind.COMPENSATION_FAILED:
-            yield f"Undoing {step} failed{attempt}: {_error(entry)}."
+            return f"Undoing {step} failed{attempt}: {_error(entry)}."
         case EntryKind.STEP_COMPENSATED:
             never = _fields(entry).get("outcome") == "never_happened"
-            yield f"{step} never happened, and now never will." if never else f"{step} is undone."
+            return f"{step} never happened, and now never will." if never else f"{step} is undone."
         case EntryKind.RECORD_EMITTED:
-            yield f"{step} published a record to {_fields(entry).get('topic', 'a topic')}."
+            return f"{step} published a record to {_fields(entry).get('topic', 'a topic')}."
         case EntryKind.CANCEL_REQUESTED:
-            yield f"Somebody cancelled the run: {entry.reason or 'no reason was given'}."
+            return f"Somebody cancelled the run: {why}."
         case EntryKind.RUN_TIMED_OUT:
-            yield f"The run took too long: {entry.reason or 'its time is over'}."
+            return f"The run took too long: {why}."
         case EntryKind.INCIDENT_OPENED:
-            yield f"{step} waits for an operator: {entry.reason}."
+            return f"{step} waits for an operator: {why}."
         case EntryKind.INCIDENT_CLOSED:
-            yield f"{step} no longer waits for an operator."
+            return f"{step} no longer waits for an operator."
         case EntryKind.RUN_COMPENSATING:
-            yield f"What the run did is being undone, the last first: {entry.reason}."
+            return f"What the run did is being undone, the last first: {why}."
         case EntryKind.RUN_ENDED:
-            completed = event.status.value == "COMPLETED"
-            yield (
-                f"It is COMPLETED and gave {_payload(entry)}."
-                if completed
-                else (f"It is {event.status.value}: {_error(entry)}.")
+            completed = event.status is RunStatus.COMPLETED
+            return f"It is {event.status.value}" + (
+                f" and gave {_payload(entry)}." if completed else f": {_error(entry)}."
             )
         case EntryKind.UNKNOWN:
-            yield f"Something happened to {step} that this version of actionbus has no words for."
+            return f"Something happened to {step} that this version of actionbus has no words for."
         case _:
             assert_never(entry.kind)
 
@@ -116,11 +114,12 @@ def _decision(decision: Decision | None) -> str:
         return "Something was decided."
     said = _DECIDED.get(decision.decision, decision.decision)
     by = decision.rule or "no rule of the step said otherwise"
-    return f"Decided to {said} ({by}): {decision.reason}."
+    return f"Decided to {said} ({by}): {decision.reason.rstrip('.') or _NO_REASON}."
 
 
-def _named(entry: EventEntry) -> str:
-    return entry.action or "its action"
+def _asked(entry: EventEntry) -> str:
+    again = f" again, attempt {entry.attempt}" if entry.attempt and entry.attempt > 1 else ""
+    return f"{entry.action or 'its action'} is asked for{again}"
 
 
 def _payload(entry: EventEntry) -> str:
@@ -141,4 +140,4 @@ def _fields(entry: EventEntry) -> dict[str, Any]:
 def _error(entry: EventEntry) -> str:
     fields = _fields(entry)
     said = ": ".join(str(part) for part in (fields.get("type"), fields.get("message")) if part)
-    return said or entry.reason or "no reason was given"
+    return (said or entry.reason or _NO_REASON).rstrip(".")

@@ -1,0 +1,22 @@
+"""One `actionbus dev` for all tests that only look at it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.installed import Dev
+
+
+@pytest.fixture(scope="session")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """A whole installation, ready, that serves hello_app."""
+    folder = tmp_path_factory.mktemp("dev")
+    shutil.copy(Path(__file__).with_name("hello_app.py"), folder / "app.py")
+    made = Dev(folder, "app.py")
+    try:
+        made.start("--no-reload")
+        yield made
+    finally:
+        made.close()
