@@ -49,6 +49,8 @@ async def perform(store: Store, command: ActionCommand, work: Work, *, patience:
         while True:
             try:
                 async with _transaction(store) as session:
+                    async with _answering():
+                        await store.allow(session, command.start_to_close_ms)
                     return await _round(session, command, work)
             except Doubt as error:
                 if loop.time() + pause > until:

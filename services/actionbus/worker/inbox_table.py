@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, MetaData, Row, Table, Text, select, text, update
+from sqlalchemy import BigInteger, Column, MetaData, Row, Table, Text, inspect, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from actionbus.contracts import payloads
@@ -76,8 +76,8 @@ async def create(connection: AsyncConnection) -> None:
     if connection.dialect.name == "postgresql":
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CREATE_LOCK})
     await connection.run_sync(METADATA.create_all)
-    found = await connection.execute(select(INBOX).limit(0))
-    if set(found.keys()) != set(INBOX.columns.keys()):
+    found = await connection.run_sync(lambda sync: inspect(sync).get_columns(TABLE))
+    if {column["name"] for column in found} != set(INBOX.columns.keys()):
         raise Conflict(f"the database has a table {TABLE} that is not ours")
 
 

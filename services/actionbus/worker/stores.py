@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from actionbus.contracts.errors import SettingsRefused
 from actionbus.worker import guarded_session, inbox_table
@@ -34,6 +34,7 @@ class Store:
         self.name = name
         self.sqlite = url.get_backend_name() == "sqlite"
         self.engine: AsyncEngine = _sqlite(url) if self.sqlite else _postgresql(url, longest_attempt_ms)
+        self._longest_attempt_ms = longest_attempt_ms
         self.slots = asyncio.Semaphore(1 if self.sqlite else POSTGRES_CONNECTIONS)
 
     async def prepare(self) -> None:
@@ -42,13 +43,21 @@ class Store:
             await inbox_table.create(connection)
         guarded_session.guard(self.engine)
 
+    async def allow(self, session: AsyncSession, attempt_ms: int | None) -> None:
+        """Let this transaction last as long as its attempt may, where that is longer than any action says."""
+        if self.sqlite or attempt_ms is None or attempt_ms <= self._longest_attempt_ms:
+            return
+        names = ("statement_timeout", "idle_in_transaction_session_timeout")
+        asked = ", ".join(f"set_config('{name}', :ms, true)" for name in names)
+        await session.execute(text(f"SELECT {asked}"), {"ms": str(attempt_ms + MARGIN_MS)})
+
 
 class Stores:
     """All databases of one worker process. Entering it makes the inbox tables; leaving it closes the connections."""
 
     def __init__(self, urls: Mapping[str, str], *, longest_attempt_ms: int = 60_000) -> None:
         self._stores = {
-            name: Store(name, _url(name, text), longest_attempt_ms=longest_attempt_ms) for name, text in urls.items()
+            name: Store(name, _url(name, url), longest_attempt_ms=longest_attempt_ms) for name, url in urls.items()
         }
 
     def __getitem__(self, name: str) -> Store:
@@ -59,8 +68,12 @@ class Stores:
         return found
 
     async def __aenter__(self) -> Self:
-        for store in self._stores.values():
-            await store.prepare()
+        try:
+            for store in self._stores.values():
+                await store.prepare()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -68,13 +81,11 @@ class Stores:
             await store.engine.dispose()
 
 
-def _url(name: str, text: str) -> URL:
+def _url(name: str, given: str) -> URL:
     try:
-        url = make_url(text)
+        url = make_url(given)
     except ArgumentError as error:
-        raise SettingsRefused(
-            f"the URL of store {name} cannot be read: write dialect://user:password@host/name"
-        ) from error
+        raise SettingsRefused(f"store {name} has no readable URL: use postgresql://user:password@host/name") from error
     driver = _DRIVERS.get(url.get_backend_name())
     if driver is None:
         raise SettingsRefused(f"store {name} is {url.get_backend_name()}: use postgresql or sqlite")
