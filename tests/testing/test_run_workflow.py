@@ -226,7 +226,7 @@ def test_a_stand_in_for_an_action_that_is_not_used_is_refused():
 def test_an_input_that_does_not_fit_starts_nothing():
     """The types are checked as by the client, and the engine checks the schema once more."""
     with pytest.raises(PayloadRefused, match="item"):
-        run_workflow(order, {"amount": 1})  # type: ignore[arg-type]
+        run_workflow(order, {"amount": 1})
 
 
 def test_two_runs_of_the_same_script_are_the_same():

@@ -42,14 +42,16 @@ class Shape:
             if choices is not None:
                 return [last for each in choices for last in self.inner(each).alternatives]
         kinds = self.get("type")
-        if isinstance(kinds, list):
-            return [Shape({**self.node, "type": kind}, self.definitions) for kind in kinds]  # type: ignore[dict-item]
+        if isinstance(kinds, list) and isinstance(self.node, Mapping):
+            return [Shape({**self.node, "type": kind}, self.definitions) for kind in kinds]
         return [self]
 
     @property
     def anything(self) -> bool:
         """Whether every value is of this shape, as far as it says."""
-        return self.node is True or not any(word in self.node for word in _TELLING)  # type: ignore[operator]
+        if isinstance(self.node, Mapping):
+            return not any(word in self.node for word in _TELLING)
+        return self.node
 
     @property
     def values(self) -> list[Any] | None:

@@ -29,7 +29,7 @@ O = TypeVar("O")  # noqa: E741 - output
 
 StandIns = Sequence[Action[..., Any]] | Mapping[Action[..., Any] | str, Callable[..., Any]]
 
-INPUTS: Final = 10_000  # a run that has not ended after so many will not end
+INPUTS: Final = 5_000  # a run that has not ended after so many will not end
 RETENTION_MS: Final = 86_400_000
 MEMORY: Final = "sqlite://"
 RUN_ID: Final = "test-run"
