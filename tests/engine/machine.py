@@ -5,6 +5,7 @@ as transactional actions do, so the books can be held against what the run says.
 """
 
 from itertools import pairwise
+from unittest.mock import patch
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -17,7 +18,7 @@ from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, ActionResult, ResultKind
 from actionbus.contracts.run import StepStatus, WorkflowRun
 from actionbus.engine.advance import advance
-from actionbus.engine.definition import Definition
+from actionbus.engine.definition import ROOT, Definition, around
 from actionbus.engine.dispatch import commands
 from actionbus.engine.inputs import RequestMade, ResultReceived, StartRequested, TimerFired
 from actionbus.engine.shapes import SHAPES
@@ -37,10 +38,9 @@ from engine.graphs import (
     retry,
     step,
 )
-from engine.parallel_shape import ParallelShape, parallel, parallel_graph, sequence_of_any
+from engine.parallel_shape import NEW_KINDS, attempt, parallel, parallel_graph, sequence_of_any
 from engine.play import RESULTS, START, nonce
 
-SHAPES.setdefault("parallel", ParallelShape())
 ERRORS = ("Oops", "Full", "Busy")
 
 
@@ -71,7 +71,7 @@ def definitions(draw):
         nonlocal count
         count += 1
         name = f"n{count}"
-        kinds = ["step", "step", "step", "emit"] + (["sequence", "parallel"] if depth < 2 else [])
+        kinds = ["step", "step", "step", "emit"] + (["sequence", "parallel", "attempt"] if depth < 2 else [])
         kind = draw(st.sampled_from(kinds))
         reads = (
             [ref("steps", each, "v") for each in draw(st.lists(st.sampled_from(known), max_size=2))] if known else []
@@ -90,6 +90,8 @@ def definitions(draw):
                 schedule_to_close_ms=draw(st.sampled_from([None, None, 25])),
             )
             return made, [name]
+        if kind == "attempt":
+            return attempt(name, node(depth + 1, known)[0]), []  # what is undone cannot be read
         inner, seen = [], []
         for _ in range(draw(st.integers(0, 3))):
             each, named = node(depth + 1, [*known, *seen] if kind == "sequence" else known)
@@ -111,7 +113,8 @@ def definitions(draw):
         run_timeout_ms=draw(st.sampled_from([None, None, 200])),
         undo_retry=policy(None, initial_ms=draw(st.sampled_from([0, 5])), cap_ms=50),
     )
-    return Definition(graph, run_retention_ms=DAY_MS)
+    with patch.dict(SHAPES, NEW_KINDS):
+        return Definition(graph, run_retention_ms=DAY_MS)
 
 
 class World(RuleBasedStateMachine):
@@ -350,9 +353,19 @@ class World(RuleBasedStateMachine):
             assert undos == sorted(undos, key=scheduled.index, reverse=True), "not last first"
         if any(each.decision and each.decision.decision == "fail" for each in entries):
             return  # the author wanted the other steps to stay
+        undone = {each.step for each in entries if each.kind is EntryKind.STEP_COMPENSATED}
+        caught = {path for path in done & undone if self.caught(path)}
         for path in scheduled:
             if self.definition.place(path).node.undo is not None:
-                self.balanced(path, kept=self.run.status == "COMPLETED" and path in done)
+                self.balanced(path, kept=self.run.status == "COMPLETED" and path in done - caught)
+
+    def caught(self, path):
+        """Whether a scope around a step may have had it undone."""
+        while path != ROOT:
+            path = around(path)
+            if self.definition.place(path).node.kind == "attempt":
+                return True
+        return False
 
     def balanced(self, path, *, kept):
         """A step's effect is there and not undone, or it is undone or can never happen."""

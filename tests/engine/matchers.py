@@ -23,7 +23,9 @@ def live(run: WorkflowRun | None) -> dict[str, str]:
 
 def waiting(run: WorkflowRun) -> dict[str, int]:
     """The timers of a run: what each is for, and when it is due."""
-    return {f"{timer.kind}{f' of {timer.step}' if timer.step else ''}": timer.due_at for timer in run.timers}
+    named = {f"{timer.kind}{f' of {timer.step}' if timer.step else ''}": timer.due_at for timer in run.timers}
+    assert len(named) == len(run.timers), f"a timer is there twice: {run.timers}"
+    return named
 
 
 def sent(play) -> list[str]:

@@ -1,4 +1,7 @@
-"""A kind of node that the product does not have: two branches at once. It shows that a new kind is one file and an entry."""
+"""Kinds of nodes that the product does not have: branches at the same time, and a scope that catches what fails inside.
+
+They show that a new kind is one class and one entry, and that scopes may decide about failures.
+"""
 
 from typing import Any, Literal
 
@@ -17,6 +20,14 @@ class ParallelNode(BaseModel):
     nodes: tuple[Any, ...]
 
 
+class AttemptNode(BaseModel):
+    """One node; when it fails, what was done inside is undone, and the run goes on."""
+
+    kind: Literal["attempt"] = "attempt"
+    id: str
+    node: Any
+
+
 class ParallelGraph(Graph):
     """A graph that may hold it."""
 
@@ -29,6 +40,11 @@ class ParallelGraph(Graph):
 def parallel(name, *nodes) -> ParallelNode:
     """Nodes at the same time."""
     return ParallelNode(id=name, nodes=nodes)
+
+
+def attempt(name, node) -> AttemptNode:
+    """A node that may fail."""
+    return AttemptNode(id=name, node=node)
 
 
 def sequence_of_any(name, *nodes) -> SequenceNode:
@@ -74,3 +90,38 @@ class ParallelShape(Shape):
         del place, child
         draft.abandon(path)
         draft.fail(path, error)
+
+
+class AttemptShape(Shape):
+    """See ``Shape``."""
+
+    def inside(self, node, graph):
+        """What may fail."""
+        del graph
+        return [(f".{node.node.id}", node.node)]
+
+    def enter(self, draft, place, path):
+        """Begin what may fail."""
+        draft.open(path)
+        draft.enter(f"{path}.{place.node.node.id}")
+
+    def finished(self, draft, place, path, child, output):
+        """It did not fail."""
+        del place, child
+        del draft.scopes[path]
+        draft.finish(path, output)
+
+    def failed(self, draft, place, path, child, error):
+        """Undo what was done inside."""
+        del place, child
+        draft.abandon(path)
+        draft.open(path, 1, payloads.encode(error.type))
+        draft.unwind(path)
+
+    def unwound(self, draft, place, path):
+        """Go on with the error's type."""
+        del place
+        draft.finish(path, draft.scopes.pop(path).data)
+
+
+NEW_KINDS = {"parallel": ParallelShape(), "attempt": AttemptShape()}

@@ -15,11 +15,12 @@ IN_DATABASE = (action("a", effect=Effect.TRANSACTIONAL), action("undo-a", effect
 
 def test_undos_run_last_first_and_one_at_a_time():
     """The last step that was dispatched is undone first, and the next undo waits for it."""
-    play = started(workflow(*(step(name, undo=f"undo-{name}") for name in "abc")))
+    play = started(workflow(*(step(name, input=ref("input"), undo=f"undo-{name}") for name in "abc")))
     play.succeeds("a")
     play.succeeds("b")
     play.fails("c")
     assert live(play.run) == {"c": "COMPENSATING"}
+    assert (play.run.input, play.run.scopes) == (None, ())
     assert [undo.step for undo in play.run.compensations] == ["a", "b"]
     play.undoes("c")
     assert live(play.run) == {"b": "COMPENSATING"}

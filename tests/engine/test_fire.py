@@ -133,6 +133,15 @@ def test_a_run_has_its_time():
     has_ended(play, "TIMED_OUT")
 
 
+def test_a_run_that_is_undone_has_all_the_time():
+    """The time of the run ends with its failure: undoing is never cut short."""
+    play = started(workflow(step("a", undo="undo-a"), run_timeout_ms=60_000))
+    play.fails("a")
+    assert play.passes(10**9) == []
+    play.undoes("a")
+    has_ended(play, "FAILED")
+
+
 def test_an_undo_has_its_time():
     """An undo that began and does not come back is tried again like one that failed."""
     undo = action("undo-a", start_to_close_ms=200)

@@ -29,6 +29,12 @@ def test_the_last_reader_decides():
     assert forgotten(*nodes, output=ref("steps", "b", "x")) == {"c": {"a", INPUT}}
 
 
+def test_of_many_readers_the_last_one_decides():
+    """However many nodes read an output, it stays until the last of them in reading order has finished."""
+    nodes = [step("a"), *(step(name, input=[ref("steps", "a"), ref("input")]) for name in "bcd"), step("e")]
+    assert forgotten(*nodes) == {"d": {"a", INPUT}}
+
+
 def test_rules_and_undos_read_until_their_step_has_finished():
     """Whatever a step may still ask for is kept until it is done, with or without its fallback."""
     play = started(

@@ -8,7 +8,7 @@ from actionbus.engine.definition import Definition
 from actionbus.engine.shapes import SHAPES
 from engine.graphs import DAY_MS, action, emit, fallback, go_on_with, on, policy, ref, sequence, step, workflow
 from engine.matchers import has_ended, is_ignored, live, sent, told
-from engine.parallel_shape import ParallelShape, parallel, parallel_graph
+from engine.parallel_shape import NEW_KINDS, attempt, parallel, parallel_graph
 from engine.play import started
 
 
@@ -115,9 +115,10 @@ def test_an_unknown_kind_is_refused():
 
 
 @pytest.fixture
-def both(monkeypatch):
-    """Workflows that may do two things at once."""
-    monkeypatch.setitem(SHAPES, "parallel", ParallelShape())
+def new_kinds(monkeypatch):
+    """Workflows of kinds that the product does not have."""
+    for kind, shape in NEW_KINDS.items():
+        monkeypatch.setitem(SHAPES, kind, shape)
 
     def made(*nodes, actions="abcdefu", **fields):
         specs = {name: action(name) for name in actions}
@@ -126,10 +127,10 @@ def both(monkeypatch):
     return made
 
 
-def test_a_new_kind_of_node(both):
+def test_a_new_kind_of_node(new_kinds):
     """Branches are live at once, are answered in any order, nest, and hand their outputs on when all are done."""
     play = started(
-        both(
+        new_kinds(
             step("a"),
             parallel("p", sequence("left", step("b"), step("c")), step("d", input=ref("steps", "a"))),
             step("e", input=[ref("steps", "p"), ref("steps", "d")]),
@@ -147,10 +148,10 @@ def test_a_new_kind_of_node(both):
     has_ended(play, "COMPLETED")
 
 
-def test_a_failed_branch_gives_up_the_other(both):
+def test_a_failed_branch_gives_up_the_other(new_kinds):
     """The failure leaves the node with all its branches; every step that was dispatched is undone, last first."""
     play = started(
-        both(
+        new_kinds(
             step("a", undo="u"),
             parallel("p", sequence("left", step("b", undo="u"), step("c", undo="u")), step("d", undo="u")),
         )
@@ -166,9 +167,9 @@ def test_a_failed_branch_gives_up_the_other(both):
     has_ended(play, "FAILED")
 
 
-def test_an_undo_in_a_branch_that_is_given_up_leads_nowhere(both):
+def test_an_undo_in_a_branch_that_is_given_up_leads_nowhere(new_kinds):
     """An undo that a fallback waited for goes on, and the fallback never begins."""
-    play = started(both(parallel("p", step("b", on(None, fallback("f")), undo="u"), step("c"))))
+    play = started(new_kinds(parallel("p", step("b", on(None, fallback("f")), undo="u"), step("c"))))
     play.fails("p.b")
     play.fails("p.c")
     assert live(play.run) == {"p.b": "COMPENSATING"}
@@ -177,19 +178,20 @@ def test_an_undo_in_a_branch_that_is_given_up_leads_nowhere(both):
     assert sent(play) == ["p.b/1", "p.c/1", "p.b/undo/1"]
 
 
-def test_a_branch_may_end_as_soon_as_it_begins(both):
+def test_a_branch_may_end_as_soon_as_it_begins(new_kinds):
     """Branches that need nobody are done in the transition that enters them, whatever becomes of their neighbours."""
     play = started(
-        both(parallel("p", emit("x", "t"), step("b", on(None, go_on_with(1)), input=ref("input", "no")))), {}
+        new_kinds(parallel("p", emit("x", "t"), step("b", on(None, go_on_with(1)), input=ref("input", "no")))), {}
     )
     has_ended(play, "COMPLETED")
-    play = started(both(parallel("p", step("b", input=ref("input", "no")), emit("x", "t"), sequence("s"))), {})
-    has_ended(play, "FAILED")
+    for rest in ([emit("x", "t"), sequence("s")], [sequence("s", emit("x", "t"), emit("y", "t"), emit("z", "t"))]):
+        play = started(new_kinds(parallel("p", step("b", input=ref("input", "no")), *rest), step("c")), {})
+        has_ended(play, "FAILED")
 
 
-def test_branches_back_off_on_their_own(both):
+def test_branches_back_off_on_their_own(new_kinds):
     """Timers belong to their step: one branch waits while another goes on."""
-    play = started(both(parallel("p", step("b", retry=policy(3)), step("c", retry=policy(3))), step("d")))
+    play = started(new_kinds(parallel("p", step("b", retry=policy(3)), step("c", retry=policy(3))), step("d")))
     play.fails("p.b")
     play.passes(500)
     play.fails("p.c")
@@ -198,3 +200,66 @@ def test_branches_back_off_on_their_own(both):
     play.succeeds("p.c", attempt=1)
     play.succeeds("p.b")
     assert live(play.run) == {"d": "SCHEDULED"}
+
+
+def test_a_scope_may_catch_a_failure(new_kinds):
+    """What was done inside is undone, last first, what was done outside stays, and the run goes on after it."""
+    play = started(
+        new_kinds(
+            step("a", undo="u"),
+            attempt("try", sequence("s", step("b", undo="u"), step("c", undo="u"), step("d"))),
+            step("e", input=ref("steps", "try")),
+        )
+    )
+    for name in ("a", "try.s.b", "try.s.c"):
+        play.succeeds(name)
+    play.fails("try.s.d", "Full")
+    assert play.run.status == "RUNNING"
+    assert live(play.run) == {"try.s.c": "COMPENSATING"}
+    play.undoes("try.s.c")
+    assert live(play.run) == {"try.s.b": "COMPENSATING"}
+    play.undoes("try.s.b")
+    assert live(play.run) == {"try": "SUCCEEDED", "e": "SCHEDULED"}
+    assert play.sent[-1].input == b'"Full"'
+    assert [undo.step for undo in play.run.compensations] == ["a"]
+    play.succeeds("e")
+    has_ended(play, "COMPLETED")
+
+
+def test_a_scope_with_nothing_to_undo_goes_on_at_once(new_kinds):
+    """A failure that left nothing behind costs no transition of its own."""
+    play = started(new_kinds(attempt("try", step("b")), step("c")))
+    play.fails("try.b")
+    assert live(play.run) == {"c": "SCHEDULED"}
+
+
+def test_a_scope_waits_for_an_undo_that_is_under_way(new_kinds):
+    """An undo that a fallback waited for belongs to what is undone; the fallback never begins."""
+    inside = parallel("p", step("b", on(None, fallback("f")), undo="u"), step("c"))
+    play = started(new_kinds(attempt("try", inside), step("d")))
+    play.fails("try.p.b")
+    play.fails("try.p.c")
+    assert live(play.run) == {"try.p.b": "COMPENSATING"}
+    play.undoes("try.p.b")
+    assert live(play.run) == {"d": "SCHEDULED"}
+    assert sent(play) == ["try.p.b/1", "try.p.c/1", "try.p.b/undo/1", "d/1"]
+
+
+def test_a_cancel_while_a_scope_is_undone(new_kinds):
+    """The run heads for its ending: the undo that is under way counts, the others follow, the scope does not go on."""
+    play = started(new_kinds(step("a", undo="u"), attempt("try", step("b", undo="u")), step("c")))
+    play.succeeds("a")
+    play.fails("try.b")
+    play.cancels()
+    play.undoes("try.b")
+    assert live(play.run) == {"a": "COMPENSATING"}
+    play.undoes("a")
+    has_ended(play, "CANCELLED")
+    assert sent(play) == ["a/1", "try.b/1", "try.b/undo/1", "a/undo/1"]
+
+
+def test_unwinding_is_only_for_who_asked(new_kinds):
+    """A node that never asked for an undo of what is inside cannot be told that it is done."""
+    del new_kinds
+    with pytest.raises(InvariantBroken, match="did not ask for it"):
+        SHAPES["sequence"].unwound(None, None, "s")

@@ -7,21 +7,23 @@ from actionbus.contracts.events import EntryKind
 from actionbus.contracts.identifiers import CommandId
 from actionbus.contracts.results import ActionError, ActionResult
 from actionbus.contracts.run import Compensation, Incident, StepState, StepStatus, TimerKind
-from actionbus.engine import backoff, emits, end, failure
-from actionbus.engine.draft import Draft
+from actionbus.engine import backoff, emits, failure
+from actionbus.engine.definition import ROOT, around
+from actionbus.engine.draft import Draft, below
 from actionbus.engine.resolve import resolve
 from actionbus.engine.shapes.step import plan_of
 from actionbus.engine.transition import Outcome
 
 
-def go_on(draft: Draft) -> None:
-    """Begin the next compensation of a run that heads for its ending; end the run when none is left."""
-    if any(step.status is StepStatus.COMPENSATING for step in draft.steps.values()):
-        return
-    if draft.compensations:
-        begin(draft, draft.compensations[-1])
-    else:
-        end.arrive(draft)
+def next_below(draft: Draft, path: str) -> bool:
+    """Go on with undoing what was done below a path; False when nothing is left to undo there."""
+    if any(step.status is StepStatus.COMPENSATING and below(step.path, path) for step in draft.steps.values()):
+        return True
+    undo = next((each for each in reversed(draft.compensations) if below(each.step, path)), None)
+    if undo is None:
+        return False
+    begin(draft, undo)
+    return True
 
 
 def begin(
@@ -77,10 +79,10 @@ def undone(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
     if draft.incident is not None and draft.incident.step == step.path:
         draft.incident = None
         draft.note(EntryKind.INCIDENT_CLOSED, step=step.path)
-    if draft.ending is not None:
-        draft.unwind()
-    elif step.resolution is not None:
+    if step.resolution is not None:
         resolve(draft, step, _resolution(draft, step.path, step.resolution))
+    else:
+        draft.unwind(_unwinding(draft, step.path))
     return Outcome.APPLIED
 
 
@@ -120,6 +122,15 @@ def broken(draft: Draft, step: StepState, error: ActionError) -> None:
     else:
         draft.keep(waiting)
         draft.arm(TimerKind.RETRY, draft.now + delay, step.path)
+
+
+def _unwinding(draft: Draft, path: str) -> str:
+    """The node that has what is below it undone: the nearest one around a step that is still open."""
+    while path != ROOT:
+        path = around(path)
+        if path in draft.scopes:
+            return path
+    return ROOT
 
 
 def _input(draft: Draft, undo: Compensation) -> bytes:

@@ -68,7 +68,7 @@ class Definition:
         self._by_id: dict[str, str] = {}
         for place in _walk(graph):
             self.places[place.path] = place
-            self._by_id.setdefault(getattr(place.node, "id", ""), place.path)
+            self._by_id[place.node.id] = place.path
         self.liveness: Liveness = self._liveness()
         self.reads_input = RUN_INPUT in self.liveness.read
 

@@ -73,9 +73,9 @@ class Draft:
         """Let a step's rules decide what follows the failure of its current attempt."""
         self.moves.append(Broken(step, error))
 
-    def unwind(self) -> None:
-        """Go on with undoing what the run did; when nothing is left, with its ending."""
-        self.moves.append(Unwind())
+    def unwind(self, path: str) -> None:
+        """Undo what was done below a path, last first; when nothing is left, let the node there know."""
+        self.moves.append(Unwind(path))
 
     # Values
 
@@ -144,10 +144,10 @@ class Draft:
     def abandon(self, path: str) -> None:
         """Give up the node at a path with everything inside: live steps, timers, kept outputs, scopes and moves.
 
-        Compensations stay registered, and an undo that is under way goes on; nothing follows it any more.
+        Compensations stay registered, and an undo that is under way goes on: ``unwind`` waits for it.
         """
-        self.moves = deque(move for move in self.moves if not _below(where(move), path))
-        for step in [each for each in self.steps.values() if _below(each.path, path)]:
+        self.moves = deque(move for move in self.moves if not below(where(move), path))
+        for step in [each for each in self.steps.values() if below(each.path, path)]:
             if step.status in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF):
                 self.tell(EntryKind.STEP_CANCELLED, step)
             if step.status is StepStatus.COMPENSATING:
@@ -155,7 +155,7 @@ class Draft:
             else:
                 self.disarm(step.path)
                 del self.steps[step.path]
-        self.scopes = {each: scope for each, scope in self.scopes.items() if not _below(each, path)}
+        self.scopes = {each: scope for each, scope in self.scopes.items() if not below(each, path)}
 
     # The story
 
@@ -234,5 +234,6 @@ class Draft:
         return Transition(run=run, outcome=Outcome.APPLIED, event=event, emits=tuple(self.emits))
 
 
-def _below(path: str, scope: str) -> bool:
+def below(path: str, scope: str) -> bool:
+    """Whether a path is that of a node, or of one inside it."""
     return scope in ("", path) or path.startswith((f"{scope}.", f"{scope}["))

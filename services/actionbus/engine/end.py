@@ -5,6 +5,7 @@ from actionbus.contracts.events import EntryKind
 from actionbus.contracts.results import ActionError
 from actionbus.contracts.run import RunStatus, TimerKind
 from actionbus.engine import failure
+from actionbus.engine.definition import ROOT
 from actionbus.engine.draft import Draft
 
 
@@ -12,9 +13,9 @@ def complete(draft: Draft) -> None:
     """Every node is done: make the output and end the run. An output that cannot be made fails the run."""
     definition = draft.definition
     try:
-        value = draft.fill(definition.output, "")
+        value = draft.fill(definition.output, ROOT)
         definition.output_schema.check(value)
-        output = draft.fill_bytes(definition.output, "")
+        output = draft.fill_bytes(definition.output, ROOT)
     except PayloadRefused as refused:
         error = failure.refused(failure.OUTPUT_REFUSED, f"the run's output: {refused}")
         draft.decide("compensate", reason=f"{error.type}: {error.message}")
@@ -29,7 +30,7 @@ def head_for(draft: Draft, ending: RunStatus, error: ActionError, *, only: str |
 
     A step that is being undone already goes on being undone, and counts as the first.
     """
-    draft.abandon("")
+    draft.abandon(ROOT)
     if only is not None:
         draft.compensations = tuple(undo for undo in draft.compensations if undo.step == only)
     draft.timers = tuple(timer for timer in draft.timers if timer.step is not None)
@@ -39,7 +40,7 @@ def head_for(draft: Draft, ending: RunStatus, error: ActionError, *, only: str |
     draft.error = error
     if draft.compensations or draft.steps:
         draft.note(EntryKind.RUN_COMPENSATING, reason=f"{error.type}: {error.message}")
-    draft.unwind()
+    draft.unwind(ROOT)
 
 
 def arrive(draft: Draft) -> None:

@@ -40,20 +40,20 @@ class Failed:
 
 @dataclass(slots=True)
 class Unwind:
-    """The next compensation is due, or the run's ending when there is none left."""
+    """The next compensation below a path is due; when none is left, the node there goes on. The root: the run ends."""
+
+    path: str
 
 
 Move = Enter | Finished | Broken | Failed | Unwind
 
 
 def where(move: Move) -> str:
-    """The path that a move is about; the root's, when it is about the run."""
+    """The path that a move is about."""
     match move:
-        case Enter(path=path) | Finished(path=path) | Failed(path=path):
+        case Enter(path=path) | Finished(path=path) | Failed(path=path) | Unwind(path=path):
             return path
         case Broken(step=step):
             return step.path
-        case Unwind():
-            return ""
         case _:
             assert_never(move)

@@ -26,8 +26,8 @@ def settle(draft: Draft) -> None:
                 fail.broken(draft, step, error)
             case Failed(path=path, error=error):
                 _failed(draft, path, error)
-            case Unwind():
-                compensate.go_on(draft)
+            case Unwind(path=path):
+                _unwind(draft, path)
             case _:
                 assert_never(move)
 
@@ -61,6 +61,17 @@ def _failed(draft: Draft, path: str, error: ActionError) -> None:
         outer = around(path)
         outside = _place(draft, outer)
         outside.shape.failed(draft, outside, outer, path, error)
+
+
+def _unwind(draft: Draft, path: str) -> None:
+    """Begin the next compensation below a path; when none is left, the root's end is the run's."""
+    if compensate.next_below(draft, path):
+        return
+    if path == ROOT:
+        end.arrive(draft)
+    else:
+        place = _place(draft, path)
+        place.shape.unwound(draft, place, path)
 
 
 def _place(draft: Draft, path: str) -> Place:

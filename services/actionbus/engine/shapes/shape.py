@@ -53,3 +53,8 @@ class Shape(ABC):
         """
         del place, child
         draft.fail(path, error)
+
+    def unwound(self, draft: "Draft", place: "Place", path: str) -> None:
+        """Everything below this node is undone, as it asked for with ``draft.unwind`` while its scope stayed open."""
+        del draft, place
+        raise InvariantBroken(f"{path} was unwound and did not ask for it")
