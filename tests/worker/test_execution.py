@@ -160,7 +160,7 @@ async def test_code_that_returns_in_spite_of_its_cancellation_has_succeeded():
 
 
 async def test_a_timeout_of_the_users_own_is_not_ours():
-    """asyncio.timeout inside user code raises TimeoutError in user code, and the failure says so."""
+    """A timeout inside user code raises TimeoutError in user code, and the failure says so."""
 
     async def impatient() -> None:
         async with asyncio.timeout(0.001):

@@ -165,7 +165,7 @@ async def test_a_slow_command_holds_nobody_up(connection, prefix):
 
 
 async def test_no_more_run_at_once_than_the_action_allows(connection, prefix):
-    """max_concurrency bounds the attempts in progress in one worker."""
+    """The attempts in progress in one worker never exceed max_concurrency."""
     running, most = 0, 0
 
     async def work() -> None:

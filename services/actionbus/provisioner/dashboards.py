@@ -119,7 +119,12 @@ def steps() -> dict[str, Any]:
                 (rate("actionbus_step_duration_seconds_count", "outcome"), "{{outcome}}"),
                 unit="ops",
             ),
-            graph("In progress", "Attempts that run now.", _sum("actionbus_commands_in_progress", "action")),
+            graph(
+                "In progress",
+                "Attempts that run now. Stuck: the code goes on after its time and holds a slot.",
+                _sum("actionbus_commands_in_progress", "action"),
+                ("sum by (action) (actionbus_attempts_stuck)", "{{action}}, stuck"),
+            ),
             graph(
                 "Schedule to start",
                 "How long a step waits for a worker, p95. Growing: add workers.",
@@ -154,11 +159,6 @@ def steps() -> dict[str, Any]:
                 "Commands that came twice and had their effect once, per second.",
                 (rate("actionbus_inbox_duplicates_total", "action"), "{{action}}"),
                 unit="ops",
-            ),
-            graph(
-                "Stuck",
-                "Attempts whose code goes on after its time. Each holds a slot: look for calls without a timeout.",
-                _sum("actionbus_attempts_stuck", "action"),
             ),
         ],
     )
