@@ -33,8 +33,8 @@ class ActionCommand(Record):
     input: bytes = Field(description="JSON: the action's input, or a template of it.")
     template: bool = Field(
         default=False,
-        description="In a compensation: the undone step is transactional, so it has an inbox row that settles whether it "
-        "happened, and input is a template whose references to what the step made are filled from that row.",
+        description="In a compensation: the undone step is transactional, so it has an inbox row that settles whether "
+        "it happened, and input is a template whose references to what the step made are filled from that row.",
     )
     original_output: bytes | None = Field(
         default=None, description="JSON, in a compensation: the step's output, if it was seen."
