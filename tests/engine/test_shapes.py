@@ -263,3 +263,17 @@ def test_unwinding_is_only_for_who_asked(new_kinds):
     del new_kinds
     with pytest.raises(InvariantBroken, match="did not ask for it"):
         SHAPES["sequence"].unwound(None, None, "s")
+
+
+def test_branches_are_undone_on_their_own(new_kinds):
+    """A scope does not wait for an undo in another branch, nor does that one lead anywhere but where it belongs."""
+    inside = (attempt("try", step("b", undo="u")), step("c", on(None, fallback("f")), undo="u"))
+    play = started(new_kinds(parallel("p", *inside)))
+    play.fails("p.c")
+    play.fails("p.try.b")
+    assert live(play.run) == {"p.c": "COMPENSATING", "p.try.b": "COMPENSATING"}
+    play.undoes("p.c")
+    assert live(play.run) == {"p.try.b": "COMPENSATING", "p.c": "FAILED", "p.c.f": "SCHEDULED"}
+    play.undoes("p.try.b")
+    play.succeeds("p.c.f")
+    has_ended(play, "COMPLETED")
