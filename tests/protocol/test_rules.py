@@ -97,10 +97,10 @@ async def test_rule_e_commands_sent_again_count_under_their_old_number() -> None
 
 async def test_rule_f_a_takeover_sends_compensations_again() -> None:
     """A compensation whose command was lost with its owner goes out all the same."""
-    forward = 'step.status == "SCHEDULED" and step.dispatch_seq > position.dispatched_through'
+    forward = 'step["status"] == "SCHEDULED" and step["dispatch_seq"] > position.dispatched_through'
     await _needed(
         scenarios.crash_before_a_compensation_goes_out,
-        (TAKEOVER, "step.dispatch_seq > position.dispatched_through", forward),
+        (TAKEOVER, 'step["dispatch_seq"] > position.dispatched_through', forward),
     )
 
 

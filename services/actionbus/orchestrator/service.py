@@ -18,6 +18,7 @@ from actionbus.orchestrator.definitions import Definitions
 from actionbus.orchestrator.destinations import Destinations
 from actionbus.orchestrator.kafka_log import KafkaLog
 from actionbus.orchestrator.ownership import Ownership
+from actionbus.orchestrator.shelf import open_shelf
 from actionbus.process.service import serving
 from actionbus.process.settings import Settings
 
@@ -60,6 +61,7 @@ class Orchestrator:
                 run_retention_ms=round(settings.orchestrator.run_retention_hours * HOUR_MS),
             )
             destinations = Destinations(log.partitions, clock)
+            folder = settings.orchestrator.state_dir / settings.prefix
 
             def charter(shard: int) -> Charter:
                 return Charter(
@@ -75,6 +77,7 @@ class Orchestrator:
                     nonce_key=keys.current,
                     previous_nonce_key=keys.previous,
                     limits=settings.limits,
+                    open_shelf=lambda: open_shelf(folder / f"shard-{shard}"),
                     publish_within_ms=settings.orchestrator.session_timeout_ms,
                 )
 

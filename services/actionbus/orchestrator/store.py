@@ -5,12 +5,15 @@ What is here can be read again from the state topic at any time. A shelf is memo
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+from actionbus.contracts.errors import Doubt, RecordUnreadable
 from actionbus.contracts.run import WorkflowRun
 from actionbus.kafka.codec import Codec
 
 HOT_RUNS: Final = 20_000  # objects kept per shard, about 5 KiB each
+# "error" is only there because the schema of a step refers to the type that this field defines.
+OUTLINE: Final = ("run_id", "workflow", "status", "txn_seq", "error", "steps", "timers", "incident")
 USUAL_BYTES: Final = 1_000  # of a run's record, where nobody has looked
 
 
@@ -109,7 +112,7 @@ class RunStore:
         if hot is not None:
             return hot[0]
         value = self.shelf.get(run_id)
-        return None if value is None else self._codec.decode(WorkflowRun, value)
+        return None if value is None else self.read(value)
 
     def size(self, run_id: str) -> int:
         """About how many bytes the run's record has."""
@@ -126,10 +129,23 @@ class RunStore:
             del self._hot[next(iter(self._hot))]
         self.shelf.write({run_id: change.value for run_id, change in changes.items()}, mark)
 
-    def runs(self) -> Iterator[WorkflowRun]:
-        """Every run, ended ones included."""
+    def read(self, value: bytes) -> WorkflowRun:
+        """The run in the bytes of a shelf; raises Doubt, and wipes the shelf, when they are none."""
+        try:
+            return self._codec.decode(WorkflowRun, value)
+        except RecordUnreadable as error:
+            self.shelf.wipe()
+            raise Doubt(f"a remembered run cannot be read: {error}") from error
+
+    def outlines(self) -> Iterator[tuple[Mapping[str, Any], bytes]]:
+        """What a takeover has to know of every run, with its bytes; the other fields are passed over unread."""
         for value in self.shelf.values():
-            yield self._codec.decode(WorkflowRun, value)
+            try:
+                outline = self._codec.glance(WorkflowRun, value, *OUTLINE)
+            except RecordUnreadable as error:
+                self.shelf.wipe()
+                raise Doubt(f"a remembered run cannot be read: {error}") from error
+            yield outline, value
 
     def close(self) -> None:
         """Let go of the shelf."""

@@ -14,7 +14,7 @@ import structlog
 from actionbus.contracts.errors import PositionLost, SettingsRefused
 from actionbus.contracts.identifiers import POSITION_KEY
 from actionbus.contracts.positions import ShardPosition
-from actionbus.contracts.run import WorkflowRun
+from actionbus.contracts.run import RunStatus, WorkflowRun
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.log import Writer
 from actionbus.orchestrator.store import Mark, RunStore
@@ -142,13 +142,15 @@ async def _check(charter: Charter, position: ShardPosition) -> None:
 
 
 async def _look_at_runs(holding: Holding) -> None:
+    """Find what is due and what may never have been sent."""
     position = holding.position
-    for number, run in enumerate(holding.store.runs()):
-        holding.tally.begin([run])
-        holding.timers.arm(run.run_id, run)
-        if any(step.dispatch_seq > position.dispatched_through for step in run.steps):
-            holding.undispatched.append(run)
-        if run.txn_seq > position.txn_seq:
-            _log.error("a run is ahead of its shard: a transaction was torn", run_id=run.run_id, txn_seq=run.txn_seq)
+    for number, (run, value) in enumerate(holding.store.outlines()):
+        holding.tally.found(run["workflow"], live=not RunStatus(run["status"]).ended, waits=run["incident"] is not None)
+        if run["timers"]:
+            holding.timers.arm_at(run["run_id"], min(timer["due_at"] for timer in run["timers"]))
+        if any(step["dispatch_seq"] > position.dispatched_through for step in run["steps"]):
+            holding.undispatched.append(holding.store.read(value))
+        if run["txn_seq"] > position.txn_seq:
+            _log.error("a run is ahead of its shard: a transaction was torn", run_id=run["run_id"])
         if number % PAUSE_EVERY == 0:
             await asyncio.sleep(0)

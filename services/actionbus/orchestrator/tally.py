@@ -1,10 +1,8 @@
 """What a shard's committed transactions say, as metrics. What was not committed has not happened and does not count."""
 
 from collections import Counter
-from collections.abc import Iterable
 
 from actionbus.contracts.events import EntryKind
-from actionbus.contracts.run import WorkflowRun
 from actionbus.engine.transition import Outcome
 from actionbus.orchestrator.fold import Fold, Happened
 from actionbus.process import metrics
@@ -17,13 +15,12 @@ class Tally:
         self._live: Counter[str] = Counter()
         self._incidents: Counter[str] = Counter()
 
-    def begin(self, runs: Iterable[WorkflowRun]) -> None:
-        """Count what a takeover has found."""
-        for run in runs:
-            if not run.status.ended:
-                self._lives(run.workflow, 1)
-            if run.incident is not None:
-                self._waits(run.workflow, 1)
+    def found(self, workflow: str, *, live: bool, waits: bool) -> None:
+        """Count a run that a takeover has found."""
+        if live:
+            self._lives(workflow, 1)
+        if waits:
+            self._waits(workflow, 1)
 
     def committed(self, fold: Fold) -> None:
         """Count what a fold did."""
