@@ -72,7 +72,7 @@ class Dev:
     def ready(self) -> bool:
         """Whether its probe says so."""
         assert self.process is not None
-        assert self.process.poll() is None, f"it ended:\n{self.log.read_text()}"
+        assert self.process.poll() is None, f"it ended:\n{self.log.read_text()[-4000:]}"
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.probes_port}/ready", timeout=5) as reply:
                 return reply.status == 200
@@ -83,7 +83,7 @@ class Dev:
         """Return once the condition holds; fail with the log when that takes too long."""
         deadline = time.monotonic() + READY_SECONDS
         while not condition():
-            assert time.monotonic() < deadline, f"it took too long:\n{self.log.read_text()}"
+            assert time.monotonic() < deadline, f"it took too long:\n{self.log.read_text()[-4000:]}"
             time.sleep(0.1)
 
     def says(self, text: str, times: int = 1) -> None:

@@ -1,6 +1,7 @@
 """Records as bytes: what is written is read again, the bytes never change by accident, and no bytes crash a reader."""
 
 import contextlib
+import itertools
 import json
 from io import BytesIO
 from pathlib import Path
@@ -114,6 +115,21 @@ def test_a_glance_sees_what_a_whole_look_sees(event: Record) -> None:
     """Some fields read alone have the values they have when the whole record is read."""
     seen = CODEC.glance(WorkflowEvent, CODEC.encode(event), "version", "status", "run_id")
     assert seen == {name: getattr(event, name) for name in ("version", "status", "run_id")}
+
+
+@SAMPLES
+def test_every_field_can_be_glanced_at_alone(sample: Record) -> None:
+    """Each field can be read without the others, also where they define a type that it only names."""
+    for name in type(sample).model_fields:
+        assert CODEC.glance(type(sample), CODEC.encode(sample), name) == {name: sample.plain()[name]}
+
+
+@SAMPLES
+def test_any_two_fields_can_be_glanced_at(sample: Record) -> None:
+    """Two fields that share a type are read together, whichever stands first."""
+    plain = sample.plain()
+    for pair in itertools.combinations(type(sample).model_fields, 2):
+        assert CODEC.glance(type(sample), CODEC.encode(sample), *pair) == {name: plain[name] for name in pair}
 
 
 def test_a_glance_at_a_damaged_record_is_refused() -> None:

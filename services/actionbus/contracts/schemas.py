@@ -1,6 +1,7 @@
 """The Avro schemas, read once, each bound to the model of the same name, and those of every released version."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -57,7 +58,45 @@ def parsed(model: type[Record]) -> Any:
 def part(model: type[Record], names: tuple[str, ...]) -> Any:
     """The schema of a model with only some of its fields, for readers that need no more."""
     whole = raw(model)
-    return fastavro.parse_schema({**whole, "fields": [each for each in whole["fields"] if each["name"] in names]})
+    fields = [each for each in whole["fields"] if each["name"] in names]
+    return fastavro.parse_schema(_whole({**whole, "fields": fields}, dict(_named(whole)), set()))
+
+
+def _named(schema: Any) -> Iterator[tuple[str, Any]]:
+    """Every type with a name inside a schema, with its definition."""
+    match schema:
+        case {"type": "record" | "enum", "name": name}:
+            yield name, schema
+            for field in schema.get("fields", ()):
+                yield from _named(field["type"])
+        case {"items": inner} | {"values": inner}:
+            yield from _named(inner)
+        case list():
+            for each in schema:
+                yield from _named(each)
+        case _:
+            pass
+
+
+def _whole(schema: Any, known: dict[str, Any], defined: set[str]) -> Any:  # noqa: PLR0911 - a table of cases
+    """The schema with every type defined where its name stands first, wherever that was in the one it is cut from."""
+    match schema:
+        case str() if schema in known and schema not in defined:
+            return _whole(known[schema], known, defined)
+        case {"type": "record" | "enum", "name": name} if name in defined:
+            return name
+        case {"type": "record" | "enum", "name": name}:
+            defined.add(name)
+            fields = [{**each, "type": _whole(each["type"], known, defined)} for each in schema.get("fields", ())]
+            return {**schema, "fields": fields} if fields else schema
+        case {"items": inner}:
+            return {**schema, "items": _whole(inner, known, defined)}
+        case {"values": inner}:
+            return {**schema, "values": _whole(inner, known, defined)}
+        case list():
+            return [_whole(each, known, defined) for each in schema]
+        case _:
+            return schema
 
 
 @cache

@@ -1,0 +1,121 @@
+"""`actionbus dev` while its module changes: what is new takes over, what is wrong is said, Ctrl-C ends it in good order."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.installed import Dev
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+APP = Path(__file__).with_name("hello_app.py")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Dev]:
+    """An installation of this test's own, that may be changed and ended."""
+    shutil.copy(APP, tmp_path / "app.py")
+    made = Dev(tmp_path, "app.py")
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _change(dev: Dev, *changes: tuple[str, str]) -> None:
+    file = dev.folder / dev.module
+    text = file.read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    file.write_text(text, encoding="utf-8")
+
+
+def _greets(dev: Dev) -> str:
+    return dev.json("runs", "start", "hello", '"Ada"', "--result")
+
+
+def test_changes_are_followed(own: Dev) -> None:
+    """Changed action code runs at once; a changed workflow needs another version; what cannot run changes nothing."""
+    own.start()
+    assert _greets(own) == "Hello, Ada!"
+
+    _change(own, ('f"Hello, {name}!"', 'f"Hi, {name}!"'))
+    own.says("reloaded: hello@1", times=1)
+    assert _greets(own) == "Hi, Ada!"
+
+    _change(own, ("    flow.run(reserve", '    flow.run(reserve(name=name), id="twice")\n    flow.run(reserve'))
+    own.says("another version")
+    own.says("reloaded: hello@1", times=2)
+    assert _greets(own) == "Hi, Ada!"
+    assert "twice" not in own.command("runs", "explain", _last_run(own)).stdout
+
+    _change(own, ("from actionbus import", "from actionbus importt"))
+    own.says("not reloaded, what ran before goes on")
+    assert _greets(own) == "Hi, Ada!"
+
+    _change(
+        own, ("from actionbus importt", "from actionbus import"), ('id="hello", version="1"', 'id="hello", version="2"')
+    )
+    own.says("reloaded: hello@2")
+    run_id = own.json("runs", "start", "hello", '"Ada"')["run_id"]
+    assert own.json("runs", "result", run_id) == "Hi, Ada!"
+    assert "twice succeeded" in own.command("runs", "explain", run_id).stdout
+    assert own.interrupt() == 0
+
+
+def _last_run(dev: Dev) -> str:
+    run_id = dev.json("runs", "start", "hello", '"Ada"')["run_id"]
+    dev.json("runs", "result", run_id)
+    return run_id
+
+
+def test_ctrl_c_ends_it_and_the_next_start_goes_on(own: Dev) -> None:
+    """Ctrl-C ends everything with 0; what had ended is still known after the next start, what was under way goes on."""
+    file = own.folder / "go-on"
+    own.start("--no-reload")
+    own.json("runs", "start", "hello", '"Ada"', "--id", "before", "--result")
+    own.json("runs", "start", "wait", json.dumps(str(file)), "--id", "under-way")
+    assert own.interrupt() == 0
+    file.write_text("")
+    own.start("--no-reload")
+    assert own.json("runs", "result", "before") == "Hello, Ada!"
+    assert own.json("runs", "result", "under-way") is True
+    assert own.interrupt() == 0
+
+
+def test_a_module_that_cannot_be_used_is_refused_before_anything_starts(own: Dev) -> None:
+    """A module with a mistake, an empty one and a missing one end the command with 2 and say what is wrong."""
+    (own.folder / "broken.py").write_text("import nothing_of_this_name\n")
+    (own.folder / "empty.py").write_text("")
+    for module, says in (
+        ("broken.py", "No module named 'nothing_of_this_name'"),
+        ("empty.py", "declares no action and no workflow"),
+        ("missing.py", "there is no file missing.py"),
+    ):
+        done = own.command("dev", module)
+        assert done.returncode == 2
+        assert says in done.stderr
+    assert not (own.folder / ".actionbus").exists()
+
+
+def test_a_broker_that_runs_already_is_used(own: Dev, broker) -> None:
+    """With --kafka nothing is started but the services: the installation lives on the broker that was named."""
+    prefix = own.folder.name.replace("_", "-").lower()
+    own.environment["ACTIONBUS_PREFIX"] = prefix
+    own.start("--no-reload", "--kafka", broker.bootstrap)
+    own.kafka_port = int(broker.bootstrap.rpartition(":")[2])
+    assert _greets(own) == "Hello, Ada!"
+    assert not (own.folder / ".actionbus" / "dev" / "kafka").exists()
+    assert own.interrupt() == 0
+
+
+def test_a_taken_port_is_named(own: Dev, dev: Dev) -> None:
+    """Where the port of the probes is taken, the command says which setting chooses another one."""
+    own.environment["ACTIONBUS_HTTP_PORT"] = str(dev.probes_port)
+    done = own.command("dev", "app.py", "--port", str(own.kafka_port))
+    assert done.returncode == 6
+    assert "ACTIONBUS_HTTP_PORT" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,113 @@
+"""`actionbus topics` and `actionbus deploy` on both kinds of broker, as a pipeline runs them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cli.installed import Dev
+
+APP = Path(__file__).with_name("hello_app.py")
+
+
+@pytest.fixture
+def cluster(broker, prefix: str, tmp_path: Path) -> Dev:
+    """A broker with nothing of ours on it under this prefix."""
+    shutil.copy(APP, tmp_path / "app.py")
+    environment = {
+        "ACTIONBUS_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
+        "ACTIONBUS_PREFIX": prefix,
+        "ACTIONBUS_TOPICS_SHARDS": "2",
+    }
+    return Dev(tmp_path, "app.py", environment)
+
+
+def _changes(rows: list[dict]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row["change"], set()).add(row["topic"])
+    return found
+
+
+def test_topics_are_planned_applied_and_then_as_they_should_be(cluster: Dev, prefix: str) -> None:
+    """Plan shows what is missing and makes nothing; apply makes it; after that nothing is left to do."""
+    missing = _changes(cluster.json("topics", "plan", "app.py"))["create"]
+    assert f"{prefix}.action.greet.commands.v1" in missing
+    assert _changes(cluster.json("topics", "plan", "app.py"))["create"] == missing
+    assert _changes(cluster.json("topics", "apply", "app.py"))["create"] == missing
+    again = cluster.command("topics", "apply", "app.py")
+    assert (again.returncode, again.stderr) == (0, "nothing to do\n")
+
+
+def test_another_number_of_shards_is_refused(cluster: Dev) -> None:
+    """With other partitions than the topics have, apply ends with 4, says the way out and changes nothing."""
+    cluster.json("topics", "apply")
+    for command in ("plan", "apply"):
+        sentence = cluster.refused(4, "topics", command, "app.py", ACTIONBUS_TOPICS_SHARDS="5")
+        assert "set ACTIONBUS_TOPICS_SHARDS=2" in sentence
+    assert "create" in _changes(cluster.json("topics", "plan", "app.py"))
+
+
+def test_workflows_are_deployed_once(cluster: Dev) -> None:
+    """A first deploy is new, a second one unchanged; a dry run writes nothing."""
+    cluster.json("topics", "apply", "app.py")
+    for options, verdict in ((("--dry-run",), "new"), ((), "new"), ((), "unchanged")):
+        rows = cluster.json("deploy", "app.py", *options)
+        assert {row["workflow"]: row["verdict"] for row in rows} == {"hello": verdict, "wait": verdict}
+
+
+def test_a_changed_workflow_needs_another_version(cluster: Dev) -> None:
+    """Another content under a deployed version ends with 4 and writes nothing, not even the others of the module."""
+    cluster.json("topics", "apply", "app.py")
+    cluster.json("deploy", "app.py")
+    file = cluster.folder / "app.py"
+    text = file.read_text(encoding="utf-8")
+    changed = text.replace("return flow.run(greet(name=name))", 'return flow.run(greet(name=name), id="greet-again")')
+    file.write_text(changed.replace('id="wait", version="1"', 'id="wait", version="2"'), encoding="utf-8")
+    done = cluster.command("deploy", "app.py")
+    assert done.returncode == 4
+    assert "give this one another version" in done.stderr
+    file.write_text(changed.replace('id="hello", version="1"', 'id="hello", version="2"'), encoding="utf-8")
+    assert {row["workflow"]: row["verdict"] for row in cluster.json("deploy", "app.py")} == {
+        "hello": "new",
+        "wait": "unchanged",
+    }
+
+
+def test_a_workflow_without_its_topics_is_refused(cluster: Dev, prefix: str) -> None:
+    """A deploy before the topics of its actions are there ends with 4 and names what makes them."""
+    cluster.json("topics", "apply")
+    done = cluster.command("deploy", "app.py")
+    assert done.returncode == 4
+    assert f"{prefix}.action.greet.commands.v1" in done.stderr
+    assert "actionbus topics apply" in done.stderr
+
+
+def test_doctor_says_what_is_missing_and_what_to_do(cluster: Dev) -> None:
+    """On an empty cluster the doctor ends with 1 and names the next command; after each step one problem less."""
+    rows = _doctor(cluster, 1)
+    assert "missing:" in rows["topics"]["found"]
+    assert "actionbus topics apply" in rows["topics"]["advice"]
+    cluster.json("topics", "apply", "app.py")
+    rows = _doctor(cluster, 1)
+    assert rows["topics"]["level"] != "problem"
+    assert rows["orchestrators"]["advice"].startswith("start one: actionbus run orchestrator")
+    assert rows["definitions"]["found"] == "no workflow is deployed"
+    cluster.json("deploy", "app.py")
+    rows = _doctor(cluster, 1)
+    assert "hello@1" in rows["definitions"]["found"]
+    assert rows["workers of greet"]["found"] == "0 run, 0 commands wait"
+
+
+def _doctor(cluster: Dev, code: int) -> dict[str, dict]:
+    done = cluster.command("doctor")
+    assert done.returncode == code, done.stderr
+    return {row["check"]: row for row in json.loads(done.stdout)}
+
+
+@pytest.mark.kafka
+def test_doctor_finds_nothing_wrong_with_a_whole_installation(dev: Dev) -> None:
+    """With orchestrator and workers at work the doctor ends with 0."""
+    rows = _doctor(dev, 0)
+    assert rows["orchestrators"]["level"] == rows["workers of greet"]["level"] == rows["clock"]["level"] == "ok"
