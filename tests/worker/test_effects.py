@@ -4,11 +4,15 @@ import asyncio
 from collections import Counter
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
+from aiokafka.structs import TopicPartition
 from sqlalchemy import text
 
 from actionbus.contracts import payloads
-from actionbus.contracts.errors import SettingsRefused, TopicMissing
+from actionbus.contracts.errors import PositionLost, SettingsRefused, TopicMissing
 from actionbus.contracts.results import ResultKind
+from actionbus.kafka.connection import Connection
 from actionbus.process import metrics
 from actionbus.process.settings import Settings
 from actionbus.sdk.action import Action
@@ -165,3 +169,37 @@ def test_a_missing_store_stops_the_worker_with_a_sentence():
     """A transactional action whose database is not configured names the variable to set."""
     with pytest.raises(SettingsRefused, match="ACTIONBUS_STORE_DEFAULT_URL"):
         Worker(Settings(), Registry.of(BOOK))
+
+
+async def test_a_worker_without_actions_waits_to_be_stopped(connection, prefix):
+    """A module that declares no action makes an idle worker, not one that ends."""
+    async with Station(connection, prefix) as station:
+        worker = Worker(station.settings(), Registry.of())
+        stop = asyncio.Event()
+        serving = asyncio.create_task(worker.serve(stop))
+        await until(lambda: serving.done() or not worker.not_ready())
+        assert not serving.done()
+        stop.set()
+        await serving
+
+
+@pytest.mark.java
+async def test_removed_commands_are_not_passed_over(apache_kafka, prefix):
+    """Commands that retention removed before any worker read them stop the worker, until a person accepts the gap."""
+
+    async def work() -> None:
+        return None
+
+    action = Action(id="work", execute=work)
+    connection = Connection(bootstrap_servers=apache_kafka.bootstrap, client_id="test")
+    async with Station(connection, prefix, action, partitions=1) as station:
+        await station.send(*(station.command(action, n) for n in range(4)))
+        library = AIOKafkaAdminClient(bootstrap_servers=apache_kafka.bootstrap)
+        await library.start()
+        place = TopicPartition(station.topics.commands("work"), 0)
+        await library.delete_records({place: RecordsToDelete(before_offset=3)})
+        await library.close()
+        with pytest.raises(PositionLost, match="ACTIONBUS_WORKER_ACCEPT_GAP"):
+            await Worker(station.settings(), Registry.of(action)).serve(asyncio.Event())
+        async with station.worker(worker={"accept_gap": True}):
+            assert {each.run_id for each in await station.results(1)} == {"r-3"}

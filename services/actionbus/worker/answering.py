@@ -3,6 +3,8 @@
 A command's place in the log counts as finished only when what is said about it is acknowledged.
 """
 
+from typing import Final
+
 import structlog
 
 from actionbus.contracts import headers
@@ -18,6 +20,11 @@ from actionbus.worker.attempts import Attempt, Attempts, Claim
 from actionbus.worker.intake import Unreadable
 from actionbus.worker.outcomes import Done, ErrorType, Outcome
 from actionbus.worker.replies import Place, Replies, Reply
+
+_TIMEOUTS: Final[dict[str, str]] = {
+    ErrorType.TIMEOUT: "start_to_close",
+    ErrorType.DEADLINE_PASSED: "deadline",
+}
 
 _log = structlog.get_logger(__name__)
 
@@ -109,10 +116,18 @@ class Answering:
         self._durations["succeeded" if done else "failed"].observe(seconds)
         if outcome.repeated:
             metrics.INBOX_DUPLICATES.labels(self._action).inc()
-        if not done and outcome.error.type == ErrorType.TIMEOUT:
-            metrics.STEP_TIMEOUTS.labels("start_to_close").inc()
-        if not done and outcome.error.type == ErrorType.DEADLINE_PASSED:
-            metrics.STEP_TIMEOUTS.labels("deadline").inc()
+        if done:
+            return
+        error = outcome.error
+        _log.info(
+            "an attempt failed",
+            command=result.command_id,
+            type=error.type,
+            reason=error.message,
+            retryable=error.retryable,
+        )
+        if error.type in _TIMEOUTS:
+            metrics.STEP_TIMEOUTS.labels(_TIMEOUTS[error.type]).inc()
 
 
 def _reply_to(command: ActionCommand) -> Place:

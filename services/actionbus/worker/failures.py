@@ -3,9 +3,11 @@
 What the exceptions are that users raise on purpose is described in ``sdk.errors``.
 """
 
+import traceback
 from collections.abc import Iterable
 from typing import Final
 
+import structlog
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from actionbus.contracts.limits import Limits
@@ -18,6 +20,8 @@ HIDDEN: Final = "***"
 SHORTEST_SECRET: Final = 4  # hiding shorter ones would tear ordinary words apart and hide nothing
 TYPE_CHARACTERS: Final = 200
 _CUT: Final = "..."
+
+_log = structlog.get_logger(__name__)
 
 
 class Failures:
@@ -32,6 +36,10 @@ class Failures:
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return self.bounded(outcomes.failed(ErrorType.STORE_UNAVAILABLE, _message(error), retryable=True))
         described = errors.describe(error)
+        if not isinstance(error, errors.ActionFailed):
+            # Frames only: the exception's own text may hold secrets, and is in the result without them.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            _log.warning("user code raised", exception=type(error).__name__, frames=frames)
         if isinstance(error, StatementError):
             described = described.replace(message=_message(error))
         return self.bounded(Failed(error=described))

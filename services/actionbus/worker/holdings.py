@@ -11,7 +11,7 @@ from typing import Final, Self
 
 import structlog
 
-from actionbus.contracts.errors import ActionbusError, Fenced
+from actionbus.contracts.errors import ActionbusError, Fenced, PositionLost
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.records import InRecord
 from actionbus.kafka.admin import Committed
@@ -24,6 +24,7 @@ from actionbus.worker.attempts import Claim
 from actionbus.worker.offsets import Position, Progress
 
 POLL_RECORDS: Final = 500
+ACCEPT_GAP: Final = "ACTIONBUS_WORKER_ACCEPT_GAP"
 
 _log = structlog.get_logger(__name__)
 
@@ -39,6 +40,7 @@ class Holdings:
         topic: str,
         limits: Limits,
         session_timeout_ms: int,
+        instance_id: str | None = None,
         accept_gap: bool = False,
     ) -> None:
         self.topic = topic
@@ -53,6 +55,7 @@ class Holdings:
             before_revoke=self._before_revoke,
             accept_gap=accept_gap,
             session_timeout_ms=session_timeout_ms,
+            instance_id=instance_id,
         )
         self._ends = PartitionReader(connection, isolation="read_uncommitted")
         self._held: dict[int, Progress] = {}
@@ -77,7 +80,10 @@ class Holdings:
     async def poll(self, *, timeout_ms: int, room: int) -> list[tuple[InRecord, Claim]]:
         """Records that are not done yet, at most ``room`` of them, each with its place; raises what the group says."""
         self._pause(everything=room <= 0)
-        polled = await self._reader.poll(timeout_ms=timeout_ms, max_records=max(1, min(room, POLL_RECORDS)))
+        try:
+            polled = await self._reader.poll(timeout_ms=timeout_ms, max_records=max(1, min(room, POLL_RECORDS)))
+        except PositionLost as error:
+            raise PositionLost(f"{error}: look what is missing, then set {ACCEPT_GAP}=true for one start") from error
         self._apply(polled)
         taken: list[tuple[InRecord, Claim]] = []
         for record in polled.records:

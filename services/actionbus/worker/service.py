@@ -96,8 +96,7 @@ class Worker:
             async with asyncio.TaskGroup() as group:
                 control_reader = group.create_task(following)
                 lanes = [group.create_task(lane.serve(stop, grace_seconds=grace)) for lane in self._lanes]
-                if lanes:
-                    await asyncio.wait(lanes)
+                await asyncio.wait(lanes or [group.create_task(_until(stop))])
                 control_reader.cancel()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
@@ -122,6 +121,7 @@ class Worker:
                 topic=topics.commands(action.id),
                 limits=settings.limits,
                 session_timeout_ms=settings.worker.session_timeout_ms,
+                instance_id=settings.worker.group_instance_id,
                 accept_gap=settings.worker.accept_gap,
             ),
             intake=Intake(
@@ -144,6 +144,10 @@ class Worker:
             ),
             concurrency=concurrency,
         )
+
+
+async def _until(stop: asyncio.Event) -> None:
+    await stop.wait()
 
 
 def _store_urls(settings: Settings, actions: Iterable[Action[..., Any]], folder: Path | None) -> dict[str, str]:
