@@ -21,6 +21,9 @@ from actionbus.kafka.connection import Connection
 
 Isolation = Literal["read_uncommitted", "read_committed"]
 BACKOFF_SECONDS: Final = 0.05
+IDLE_SECONDS: Final = 0.001  # between questions to a broker that answers at once with nothing, doubled each time
+IDLE_MAX_SECONDS: Final = 0.016
+AT_ONCE_SECONDS: Final = clients.FETCH_MAX_WAIT_MS / 1000 / 10
 PROGRESS_SECONDS: Final = 60.0  # how long a read to the end may stand still
 _EARLIEST: Final = -2
 _LATEST: Final = -1
@@ -131,9 +134,11 @@ class PartitionReader:
 
     async def _serve(self, node: int, course: "_Course", lane: str) -> None:
         """Fetch what this broker leads until it leads nothing of it any more."""
+        clock = asyncio.get_running_loop().time
+        pause = IDLE_SECONDS
         try:
             while wanted := {p: at for p, at in course.positions.items() if self._cluster.leader(*p) == node}:
-                moved = False
+                moved, asked = False, clock()
                 for page in await self._fetch(node, wanted, lane):
                     moved = moved or page.code in outcomes.RETRIABLE_FETCH
                     if page.code != outcomes.NONE and page.code not in outcomes.RETRIABLE_FETCH:
@@ -141,9 +146,16 @@ class PartitionReader:
                     course.positions[page.place] = page.next_offset
                     if page.records:
                         await course.found.put(page.records)
+                        asked = 0.0
                 if moved:
                     await self._wait_for_leaders()
                     break
+                # A broker waits for records before it answers with none. The embedded one does not, and would be asked
+                # thousands of times a second.
+                at_once = clock() - asked < AT_ONCE_SECONDS
+                if at_once:
+                    await asyncio.sleep(pause)
+                pause = min(2 * pause, IDLE_MAX_SECONDS) if at_once else IDLE_SECONDS
         except cluster.Silence:
             await self._wait_for_leaders()
         except ActionbusError as error:
