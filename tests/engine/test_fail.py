@@ -283,9 +283,10 @@ def test_a_command_that_came_too_late_is_sent_anew():
 def test_a_long_message_is_cut():
     """A worker cannot make a run large by what it complains about."""
     play = started(workflow(step("a"), limits=Limits(error_message_bytes=40)))
-    play.fails("a", message="é" * 100, details=b'"' + b"x" * 50 + b'"')
+    play.fails("a", "T" * 50, message="é" * 100, details=b'"' + b"x" * 50 + b'"')
     assert len(play.run.error.message.encode()) <= 40
     assert play.run.error.message.endswith("é [cut]")
+    assert play.run.error.type == "T" * 34 + " [cut]"
     assert play.run.error.details is None
 
 

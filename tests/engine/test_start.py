@@ -117,6 +117,13 @@ def test_an_input_that_nothing_reads_is_not_kept():
     assert started(workflow(step("book", input={"n": ref("input", "n")}), step("pay")), {"n": 1}).run.input is not None
 
 
+def test_a_long_reason_is_cut():
+    """Nobody makes an event large by why a run was started."""
+    play = Play(workflow(step("book"), limits=Limits(error_message_bytes=20)))
+    play.starts(reason="because " * 10)
+    assert play.events[0].entries[1].reason == "because becaus [cut]"
+
+
 def test_a_limit_of_the_run_is_a_timer():
     """The time that a definition allows begins with the start."""
     assert waiting(started(workflow(step("book"), run_timeout_ms=500)).run) == {"run_timeout": START + 500}

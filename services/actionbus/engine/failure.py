@@ -45,13 +45,18 @@ def as_bytes(error: ActionError) -> bytes:
 
 
 def bounded(error: ActionError, limits: Limits) -> ActionError:
-    """The error with its message cut, and its details left out, where they are longer than the limits allow."""
+    """The error with its words cut, and its details left out, where they are longer than the limits allow."""
     limit = limits.error_message_bytes
-    message, details = error.message, error.details
-    if len(message) * 4 > limit and len(data := message.encode()) > limit:
-        message = data[: max(0, limit - len(_CUT))].decode(errors="ignore") + _CUT
-    if details is not None and len(details) > limit:
-        details = None
-    if message is error.message and details is error.details:
+    kind, message = cut(error.type, limit), cut(error.message, limit)
+    details = error.details if error.details is None or len(error.details) <= limit else None
+    if (kind, message, details) == (error.type, error.message, error.details):
         return error
-    return error.replace(message=message, details=details)
+    return error.replace(type=kind, message=message, details=details)
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, cut where it has more bytes of UTF-8 than the limit."""
+    if len(text) * 4 <= limit:  # no character has more than four
+        return text
+    data = text.encode(errors="replace")
+    return text if len(data) <= limit else data[: max(0, limit - len(_CUT))].decode(errors="ignore") + _CUT

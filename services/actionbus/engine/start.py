@@ -5,7 +5,7 @@ from actionbus.contracts.errors import IdentifierRefused, PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.run import RunStatus, TimerKind, WorkflowRun
-from actionbus.engine import verdict
+from actionbus.engine import failure, verdict
 from actionbus.engine.definition import ROOT, Definition
 from actionbus.engine.draft import Draft
 from actionbus.engine.inputs import StartRequested
@@ -59,7 +59,8 @@ def begin(definition: Definition, event: StartRequested, now: int, seq: int) -> 
     if not definition.reads_input:
         draft.input = None
     draft.note(EntryKind.REQUEST_ACCEPTED, request_id=request.request_id)
-    draft.note(EntryKind.RUN_STARTED, data=data, reason=request.reason)
+    reason = request.reason and failure.cut(request.reason, definition.limits.error_message_bytes)
+    draft.note(EntryKind.RUN_STARTED, data=data, reason=reason)
     if definition.graph.run_timeout_ms is not None:
         draft.arm(TimerKind.RUN_TIMEOUT, now + definition.graph.run_timeout_ms)
     draft.enter(ROOT)
