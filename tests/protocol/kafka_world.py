@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from actionbus.contracts.definitions import WorkflowDefinition
 from actionbus.contracts.limits import DEFAULT_LIMITS
@@ -156,7 +157,7 @@ class KafkaWorld(World):
         self._reader = PartitionReader(connection)
         self._producer = IdempotentProducer(connection)
 
-    async def __aenter__(self) -> "KafkaWorld":
+    async def __aenter__(self) -> Self:
         actions = list(self.graph.actions.values())
         wanted = provisioner.Wanted(
             prefix=self.topics.prefix, actions=actions, shards=1, action_partitions=1, replication=1

@@ -1,7 +1,5 @@
 """Rules of the shard protocol on real brokers: the schedules of which the order of requests can be forced."""
 
-import asyncio
-
 import pytest
 
 from actionbus.contracts.run import RunStatus, StepStatus
@@ -142,9 +140,7 @@ async def test_rule_b_after_a_lost_reply_both_ids_are_taken_again(apache_kafka, 
         wire.rules[proxy.END_TXN] = proxy.Rule(pass_reply=False)
         world.start("r1")
         await world.until(lambda: "r1" in world.runs(), "the broker has committed what the owner does not know of")
-        async with asyncio.timeout(60):
-            while owner.shard is None or owner.shard.stage is not Stage.WAITING:
-                await asyncio.sleep(0.01)
+        await world.until(lambda: owner.shard.stage is Stage.WAITING, "the owner has noticed the silence")
         wire.rules.clear()
         await world.finish(runs=1)
         assert wire.seen[proxy.INIT_PRODUCER_ID] == taken + 2

@@ -12,8 +12,7 @@ from actionbus.contracts.run import WorkflowRun
 from actionbus.kafka.codec import Codec
 
 HOT_RUNS: Final = 20_000  # objects kept per shard, about 5 KiB each
-# "error" is only there because the schema of a step refers to the type that this field defines.
-OUTLINE: Final = ("run_id", "workflow", "status", "txn_seq", "error", "steps", "timers", "incident")
+OUTLINE: Final = ("run_id", "workflow", "status", "txn_seq", "steps", "timers", "incident")
 USUAL_BYTES: Final = 1_000  # of a run's record, where nobody has looked
 
 
