@@ -11,6 +11,7 @@ from actionbus.kafka.connection import Connection
 from actionbus.kafka.group import GroupReader
 from actionbus.kafka.producer import IdempotentProducer
 from actionbus.kafka.rebalances import Assigned, Lost, Revoked
+from support.forgetful_leader import forgetful_leader
 from support.topics import record, topic
 
 SECONDS = 60
@@ -191,3 +192,41 @@ async def test_nothing_is_stored_by_itself(connection, prefix, name):
         await _take(reader, 20)
     async with Admin(connection) as admin:
         assert await admin.committed(f"{prefix}.g") == {}
+
+
+async def test_a_name_comes_back_to_its_share(connection, prefix, name, closing):
+    """Who joins under the name of a member that fell silent has its share without waiting for it to be missed."""
+    gone = await closing.enter_async_context(GroupReader(connection, f"{prefix}.g", name, instance_id="one"))
+    await _take(gone, 20)
+    async with (
+        GroupReader(connection, f"{prefix}.g", name, instance_id="two") as other,
+        asyncio.timeout(SECONDS),
+    ):
+        before = await asyncio.gather(_until_assigned(gone), _until_assigned(other))
+        assert sorted(before[0] | before[1]) == [0, 1]
+        async with GroupReader(connection, f"{prefix}.g", name, instance_id="one") as back:
+            assert await _until_assigned(back) == before[0]
+            assert (await other.poll(timeout_ms=500)).changes == ()
+
+
+async def _until_assigned(reader):
+    """Poll until the reader holds one partition; gives it."""
+    held = frozenset()
+    while len(held) != 1:
+        for change in (await reader.poll(timeout_ms=100)).changes:
+            held = change.partitions if isinstance(change, Assigned) else frozenset()
+    return held
+
+
+async def test_a_member_that_was_forgotten_joins_anew(connection, prefix, name):
+    """A leader that gives a member no assignment at all costs it a moment, at its start and later, and no record."""
+    group = f"{prefix}.g"
+    async with forgetful_leader(connection, group) as leader:
+        reader = GroupReader(connection, group, name)
+        starting = asyncio.create_task(reader.start())
+        await leader.forget()
+        await leader.leave()
+        await starting
+        records, _, _ = await _take(reader, 20)
+        assert len(records) == 20
+        await reader.close()

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import errors as kafka
 from aiokafka.protocol.commit import OffsetCommitRequest
@@ -28,6 +29,8 @@ from actionbus.kafka.rebalances import Assigned, Lost, Rebalance, Revoked
 BeforeRevoke = Callable[[frozenset[int]], Awaitable[None]]
 BEFORE_REVOKE_SECONDS: Final = 5.0  # of the rebalance timeout that the whole group waits for
 _KEEP_AS_THE_BROKER_DOES: Final = -1  # retention of offsets
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,7 @@ class GroupReader:
         before_revoke: BeforeRevoke | None = None,
         accept_gap: bool = False,
         session_timeout_ms: int = clients.SESSION_TIMEOUT_MS,
+        instance_id: str | None = None,
     ) -> None:
         self.group = group
         self.topic = topic
@@ -66,10 +70,12 @@ class GroupReader:
         self._before_revoke = before_revoke
         self._accept_gap = accept_gap
         self._session_timeout_ms = session_timeout_ms
+        self._instance_id = instance_id
         self._brokers = cluster.Cluster(connection)
         self._oldest = reader.PartitionReader(connection, isolation=isolation)
         self._consumer: AIOKafkaConsumer | None = None
         self._changes: list[Rebalance] = []
+        self._absent = True
 
     async def start(self) -> None:
         """Join the group and return when it has answered; raises Unavailable, AccessRefused or TopicMissing."""
@@ -83,19 +89,38 @@ class GroupReader:
         await self._brokers.start()
         await self._brokers.partitions(self.topic)
         await self._oldest.start()
-        consumer = clients.group_consumer(
-            self._connection,
-            self.group,
-            isolation=self._isolation,
-            fetch_bytes=self._limits.fetch_bytes,
-            session_timeout_ms=self._session_timeout_ms,
-        )
-        self._consumer = consumer
-        consumer.subscribe([self.topic], listener=_Listener(consumer, self._changes, self._before_revoke))
-        try:
-            await consumer.start()
-        except (kafka.KafkaError, OSError) as error:
-            raise outcomes.failure(error, f"group {self.group}") from error
+        await self._enter()
+
+    async def _enter(self) -> None:
+        """Join as a new member, as often as the library gives one up; raises what the group says."""
+        self._absent = True
+        while self._absent:
+            consumer = self._consumer = clients.group_consumer(
+                self._connection,
+                self.group,
+                isolation=self._isolation,
+                fetch_bytes=self._limits.fetch_bytes,
+                session_timeout_ms=self._session_timeout_ms,
+                instance_id=self._instance_id,
+            )
+            consumer.subscribe([self.topic], listener=_Listener(consumer, self._changes, self._before_revoke))
+            try:
+                await consumer.start()
+                self._absent = False
+            except (kafka.KafkaError, OSError) as error:
+                given_up = membership.given_up(consumer)
+                await self._leave(consumer, error)
+                if not given_up:
+                    raise outcomes.failure(error, f"group {self.group}") from error
+                await asyncio.sleep(membership.ANEW_SECONDS)
+
+    async def _leave(self, consumer: AIOKafkaConsumer, error: Exception) -> None:
+        """Let go of a member that is of no use any more; the next poll joins anew."""
+        _log.warning("a member is given up", group=self.group, error=str(error))
+        self._absent = True
+        if held := membership.numbers(consumer.assignment()):
+            self._changes.append(Lost(partitions=held))
+        await membership.stop(consumer)
 
     async def close(self) -> None:
         """Leave the group and close the connections; nothing is committed by itself."""
@@ -120,12 +145,18 @@ class GroupReader:
         consumer = self._member
         if self._changes:
             return await self._settle(consumer)
+        if self._absent:
+            await self._enter()
+            return Polled()
         try:
             found = await consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
         except kafka.OffsetOutOfRangeError as error:
             raise PositionLost(f"group {self.group}: the log of topic {self.topic} was cut below its offset") from error
         except (kafka.KafkaError, OSError) as error:
-            raise outcomes.failure(error, f"reading topic {self.topic}") from error
+            if not membership.given_up(consumer):
+                raise outcomes.failure(error, f"reading topic {self.topic}") from error
+            await self._leave(consumer, error)
+            return Polled()
         records = tuple(_record(each) for batch in found.values() for each in batch)
         return Polled(records=records)
 

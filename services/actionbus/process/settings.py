@@ -31,6 +31,8 @@ from pydantic_settings import (
 from actionbus.contracts import identifiers
 from actionbus.contracts.errors import SettingsRefused
 from actionbus.contracts.limits import Limits
+from actionbus.kafka.codec import Codec
+from actionbus.kafka.confluent import ConfluentFraming, Registry
 from actionbus.kafka.connection import Connection, SaslMechanism, SecurityProtocol
 
 PREFIX: Final = "ACTIONBUS_"
@@ -115,6 +117,28 @@ class KafkaSettings(_Group):
     def loopback(self) -> bool:
         """Whether every bootstrap server is this machine itself."""
         return all(_is_loopback(server) for server in self.bootstrap_servers)
+
+
+class RegistrySettings(_Group):
+    """A schema registry that speaks Confluent's REST API, for installations that have one."""
+
+    url: str | None = Field(
+        default=None, description="Its address; with it records get Confluent's framing instead of Avro's own."
+    )
+    username: str | None = Field(default=None, description="User, where the registry asks for one.")
+    password: SecretStr | None = Field(default=None, description="Password of that user.")
+
+    def client(self) -> Registry | None:
+        """A client of the registry, or None without one."""
+        if self.url is None:
+            return None
+        password = None if self.password is None else self.password.get_secret_value()
+        return Registry(self.url, username=self.username, password=password)
+
+    def codec(self) -> Codec:
+        """The codec of the installation: it reads every framing and writes the one that these settings choose."""
+        registry = self.client()
+        return Codec() if registry is None else Codec(ConfluentFraming(registry))
 
 
 class HttpSettings(_Group):
@@ -203,6 +227,9 @@ class WorkerSettings(_Group):
         default=10_000, ge=1_000, description="A silent worker loses its partitions after this."
     )
     heartbeat_interval_ms: int = Field(default=1_000, ge=100, description="Heartbeat to the group.")
+    group_instance_id: str | None = Field(
+        default=None, description="Static membership: one name per process, which gets its partitions back at once."
+    )
     accept_gap: bool = Field(
         default=False,
         description="Go on where commands were removed before they were read, instead of refusing to start.",
@@ -237,6 +264,7 @@ class Settings(BaseSettings):
         default=25, gt=0, description="Time to finish work after SIGTERM; the process then ends with 3."
     )
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    registry: RegistrySettings = Field(default_factory=RegistrySettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     nonce: NonceSettings = Field(default_factory=NonceSettings)

@@ -18,7 +18,6 @@ from actionbus.contracts.definitions import Effect
 from actionbus.contracts.errors import SettingsRefused
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.cluster import Cluster
-from actionbus.kafka.codec import Codec
 from actionbus.kafka.producer import IdempotentProducer
 from actionbus.kafka.reader import PartitionReader
 from actionbus.process.settings import Settings
@@ -57,7 +56,7 @@ class Worker:
         self._actions = tuple(registry.actions.values())
         self._connection = settings.kafka.connection("actionbus-worker")
         self._topics = Topics(settings.prefix)
-        self._codec = Codec()
+        self._codec = settings.registry.codec()
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._stores = Stores(
             _store_urls(settings, self._actions, store_folder),
