@@ -208,3 +208,25 @@ async def test_a_result_of_another_shard_is_sent_on_if_it_is_genuine() -> None:
     await world.settle()
     (moved,) = world.broker.read((world.topics.results, 1), 0)
     assert world.codec.decode(ActionResult, moved.value) == genuine
+
+
+async def test_a_timer_that_breaks_the_engine_waits_and_stops_nobody() -> None:
+    """It is tried again later, not at once and for ever."""
+    world = World(attempts=2)
+    world.owner("first").start()
+    world.worker.failing["one"] = 1
+    world.start("r1")
+    await world.settle()
+    world.worker.work()
+    await world.settle()
+    line = "            _retry(draft, _step(draft, timer))\n"
+    with mutated("actionbus.engine.fire", (line, "            raise ZeroDivisionError\n")):
+        await world.move(2_000)
+        assert not world.worker.take()
+        world.start("r2")
+        await world.settle()
+        assert len(world.worker.take()) == 1
+    world.worker.seen.clear()
+    await world.move(60_000)
+    await world.finish()
+    world.judge()

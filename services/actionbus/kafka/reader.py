@@ -27,6 +27,7 @@ AT_ONCE_SECONDS: Final = clients.FETCH_MAX_WAIT_MS / 1000 / 10
 PROGRESS_SECONDS: Final = 60.0  # how long a read to the end may stand still
 _EARLIEST: Final = -2
 _LATEST: Final = -1
+_NO_RECORD: Final = -1
 _CONSUMER: Final = -1  # as replica id: no broker asks
 
 
@@ -70,6 +71,11 @@ class PartitionReader:
         With read_committed that is the last stable offset: it stands before the first open transaction.
         """
         return await self._offset((topic, partition), _LATEST)
+
+    async def since(self, topic: str, partition: int, time_ms: int) -> int:
+        """The offset of the first record written at or after a time, or the end; raises as `end` does."""
+        found = await self._offset((topic, partition), time_ms)
+        return await self.end(topic, partition) if found == _NO_RECORD else found
 
     async def read_to_end(
         self, topic: str, partition: int, *, start: int | None = None, end: int | None = None

@@ -34,6 +34,7 @@ class Charter:
     limits: Limits = DEFAULT_LIMITS
     open_shelf: Callable[[], Shelf] = MemoryShelf
     publish_within_ms: int = 8_000
+    reconcile_after_ms: int = 60_000
 
     def nonce(self, command_id: str) -> str:
         """The nonce of a command that goes out now."""

@@ -22,6 +22,7 @@ from actionbus.orchestrator.log import Place
 from actionbus.process import metrics
 
 RETRY_MS = 1_000
+UNCOUNTED = 0  # as the number of a transaction: the command was acknowledged before, and is only repeated
 
 _log = structlog.get_logger(__name__)
 
@@ -42,6 +43,7 @@ class Dispatcher:
         self._dispatching = dispatching
         self._acknowledged = acknowledged
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def commands(self, run: WorkflowRun, after_seq: int) -> Iterable[ActionCommand]:
         """The commands a run has out that were scheduled by transactions after ``after_seq``."""
@@ -91,6 +93,7 @@ class Dispatcher:
 
     def close(self) -> None:
         """Give up what is under way: whoever takes over sends it again."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
 
@@ -116,7 +119,8 @@ class Dispatcher:
             error = future.exception()
             if error is None:
                 for each in parcel:
-                    self._dispatching.acknowledged(each.seq)
+                    if each.seq != UNCOUNTED:
+                        self._dispatching.acknowledged(each.seq)
                 metrics.COMMANDS_PUBLISHED.labels(action=action).inc(len(parcel))
                 if not len(self._dispatching):
                     self._acknowledged()
@@ -133,6 +137,8 @@ class Dispatcher:
         return records.command(self._charter.codec, command, encoding, due.trace)
 
     def _later(self, action: str, commands: list[Due], *, wait: bool) -> None:
+        if self._closed:
+            return
         task = asyncio.get_running_loop().create_task(self._look_and_publish(action, commands, wait=wait))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -9,6 +9,7 @@ from actionbus.contracts.limits import Limits
 from actionbus.contracts.records import InRecord, OutRecord
 from actionbus.contracts.topics import Topics
 from actionbus.kafka import batches
+from actionbus.kafka.admin import committed
 from actionbus.kafka.cluster import Cluster
 from actionbus.kafka.connection import Connection
 from actionbus.kafka.producer import IdempotentProducer
@@ -76,6 +77,12 @@ class KafkaLog:
             for part in batches.split(records, limit=self._limits.batch_bytes)
         ]
         return parts[0] if len(parts) == 1 else _together(parts)
+
+    async def passed(self, group: str, topic: str, partition: int, before_ms: int) -> bool:
+        """Whether a consumer group has passed every record of a partition that was written before that time."""
+        stored = await committed(self._cluster, group, [(topic, partition)])
+        reached = stored.get((topic, partition))
+        return reached is not None and reached.offset >= await self._reader.since(topic, partition, before_ms)
 
     async def partitions(self, topic: str) -> int | None:
         """How many partitions a topic has; None when it is missing or may not be seen."""

@@ -68,6 +68,10 @@ class Log(Protocol):
         """Write outside any transaction, in order, in as many batches as needed; done when all are acknowledged."""
         ...
 
+    async def passed(self, group: str, topic: str, partition: int, before_ms: int) -> bool:
+        """Whether a consumer group has passed every record of a partition that was written before that time."""
+        ...
+
     async def partitions(self, topic: str) -> int | None:
         """How many partitions a topic has; None when there is no such topic, or none that we may see."""
         ...

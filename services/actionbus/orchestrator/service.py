@@ -10,7 +10,6 @@ import structlog
 from actionbus.contracts.errors import ActionbusError, SettingsRefused
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin
-from actionbus.kafka.codec import Codec
 from actionbus.kafka.membership import Membership
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.clocks import SteadyClock
@@ -52,7 +51,7 @@ class Orchestrator:
         async with Admin(connection) as admin:
             partitions = await _shards(admin, topics)
         async with KafkaLog(connection, topics, settings.limits) as log:
-            clock, codec = SteadyClock(), Codec()
+            clock, codec = SteadyClock(), settings.registry.codec()
             definitions = Definitions(
                 log,
                 topics.definitions,

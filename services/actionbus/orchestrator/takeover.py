@@ -63,7 +63,7 @@ async def take_over(charter: Charter) -> Holding:
             holding = Holding(
                 writers=(writers[0], writers[1]), store=store, position=position, timers=Timers(), tally=Tally()
             )
-            await _look_at_runs(holding)
+            await _look_at_runs(holding, charter.reconcile_after_ms)
     except BaseException:
         store.close()
         await asyncio.gather(*(writer.close() for writer in writers))
@@ -141,13 +141,15 @@ async def _check(charter: Charter, position: ShardPosition) -> None:
             )
 
 
-async def _look_at_runs(holding: Holding) -> None:
-    """Find what is due and what may never have been sent."""
+async def _look_at_runs(holding: Holding, after_ms: int) -> None:
+    """Find what is due, what may never have been sent, and what is to be looked after."""
     position = holding.position
     for number, (run, value) in enumerate(holding.store.outlines()):
         holding.tally.found(run["workflow"], live=not RunStatus(run["status"]).ended, waits=run["incident"] is not None)
-        if run["timers"]:
-            holding.timers.arm_at(run["run_id"], min(timer["due_at"] for timer in run["timers"]))
+        times = [timer["due_at"] for timer in run["timers"]]
+        times += [step["scheduled_at"] + after_ms for step in run["steps"] if step["dispatch_seq"]]
+        if times:
+            holding.timers.arm_at(run["run_id"], min(times))
         if any(step["dispatch_seq"] > position.dispatched_through for step in run["steps"]):
             holding.undispatched.append(holding.store.read(value))
         if run["txn_seq"] > position.txn_seq:

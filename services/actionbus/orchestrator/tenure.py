@@ -12,7 +12,9 @@ import structlog
 
 from actionbus.contracts.errors import BatchTooLarge, Doubt, InvariantBroken, Unavailable
 from actionbus.contracts.positions import ShardPosition
+from actionbus.contracts.run import WorkflowRun
 from actionbus.orchestrator import batch as batches
+from actionbus.orchestrator import reconcile
 from actionbus.orchestrator.batch import Batch
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.clocks import BrokerTime
@@ -24,6 +26,7 @@ from actionbus.orchestrator.fold import Fold, Offsets
 from actionbus.orchestrator.intake import Intake
 from actionbus.orchestrator.judgement import NotDeployed
 from actionbus.orchestrator.quarantine import Quarantine
+from actionbus.orchestrator.reconcile import Reconciler
 from actionbus.orchestrator.store import Mark
 from actionbus.orchestrator.takeover import Holding
 from actionbus.process import metrics
@@ -48,6 +51,7 @@ class Tenure:
         self._wake = asyncio.Event()
         self._dispatcher = Dispatcher(charter, self._dispatching, self._wake.set)
         self._time = BrokerTime(charter.clock, position.latest_time)
+        self._reconciler = Reconciler(charter, self._dispatcher, self._time)
         self._committed = position
         self._turn = 0  # A is first
         self._flight: asyncio.Task[Mark] | None = None
@@ -67,6 +71,7 @@ class Tenure:
             await asyncio.gather(self._flight, return_exceptions=True)
         if self._intake is not None:
             await self._intake.close()
+        self._reconciler.close()
         self._dispatcher.close()
         await self._holding.close()
 
@@ -146,8 +151,10 @@ class Tenure:
             except Unseen as unseen:
                 later = now
                 await self._charter.destinations.look(unseen.topic)
-            if later is not None:
-                timers.arm_at(run_id, later)
+            run = fold.run(run_id)
+            if run is not None:
+                self._reconciler.consider(run)
+            self._arm(run_id, run, [] if later is None else [later])
         while not self._enough(fold) and (record := intake.first()) is not None:
             sentence = self._quarantine.sentence(record)
             try:
@@ -218,10 +225,20 @@ class Tenure:
         self._committed = batch.position
         self._holding.store.apply(batch.changes, mark)
         for run_id, change in batch.changes.items():
-            self._holding.timers.arm(run_id, change.run)
+            run = change.run
+            self._arm(run_id, run, [] if run is None else [timer.due_at for timer in run.timers])
         self._holding.tally.committed(fold)
         self._quarantine.passed(fold.inputs)
         self._cap = None
+
+    def _arm(self, run_id: str, run: WorkflowRun | None, due: list[int]) -> None:
+        """Look at a run when one of its timers is due, or when a command of it has been out for long."""
+        if run is None:
+            self._holding.timers.disarm(run_id)
+            return
+        due += reconcile.looks(run, self._time.latest, self._charter.reconcile_after_ms)
+        if due:
+            self._holding.timers.arm_at(run_id, min(due))
 
     def _fold_less(self, fold: Fold, intake: Intake, error: BatchTooLarge) -> Fold:
         """A fold does not fit a transaction: begin again with half of it."""

@@ -2,8 +2,6 @@
 
 import heapq
 
-from actionbus.contracts.run import WorkflowRun
-
 
 class Timers:
     """One entry for each run that waits for a time: never later than its earliest timer, perhaps too early.
@@ -19,12 +17,9 @@ class Timers:
     def __len__(self) -> int:
         return len(self._armed)
 
-    def arm(self, run_id: str, run: WorkflowRun | None) -> None:
-        """Take note of a run as it stands now; None: there is no such run any more."""
-        if run is None:
-            self._armed.pop(run_id, None)
-        elif run.timers:
-            self.arm_at(run_id, min(timer.due_at for timer in run.timers))
+    def disarm(self, run_id: str) -> None:
+        """There is no such run any more."""
+        self._armed.pop(run_id, None)
 
     def arm_at(self, run_id: str, due_at: int) -> None:
         """Look at the run at this time, or earlier if that was asked for already."""

@@ -130,6 +130,12 @@ class MemoryLog:
         task.add_done_callback(self._publishing.discard)
         return written
 
+    async def passed(self, group: str, topic: str, partition: int, before_ms: int) -> bool:
+        """Whether a consumer group has passed every record of a partition that was written before that time."""
+        await asyncio.sleep(0)
+        older = [each for each in self.broker.read((topic, partition), 0) if each.timestamp_ms < before_ms]
+        return not older or self.broker.groups.get((group, topic), 0) > older[-1].offset
+
     async def partitions(self, topic: str) -> int | None:
         """How many partitions a topic has."""
         await asyncio.sleep(0)

@@ -65,6 +65,7 @@ class MemoryBroker:
         self.time_ms = 1_750_000_000_000
         self.forbidden: set[str] = set()
         self.markers_wait = False
+        self.groups: dict[tuple[str, str], int] = {}  # group and topic: the offset it has committed
         self.activity = 0
         self._topics: dict[str, int] = {}
         self._stored: defaultdict[Place, list[Stored]] = defaultdict(list)
