@@ -10,9 +10,9 @@ def test_a_mistake_is_named_with_its_place():
     """Whoever sent the value reads where in it the mistake is; a mistake of the whole has no place."""
     schema = Schema({"properties": {"a": {"items": {"type": "integer"}}}, "required": ["a"]})
     schema.check({"a": [1, 2]})
-    with pytest.raises(PayloadRefused, match='^a.1: "x" is not of type "integer"$'):
+    with pytest.raises(PayloadRefused, match=r'^a\.1: "x" is not of type "integer"$'):
         schema.check({"a": [1, "x"]})
-    with pytest.raises(PayloadRefused, match='^"a" is a required property$'):
+    with pytest.raises(PayloadRefused, match=r'^"a" is a required property$'):
         schema.check({})
 
 
@@ -25,7 +25,7 @@ def test_a_schema_that_asks_for_nothing_takes_everything(schema):
 @pytest.mark.parametrize("schema", [5, None, "x", {"type": "nonsense"}, {"$ref": "#/nowhere"}, {"pattern": "(?=a)"}])
 def test_what_is_no_schema_is_refused(schema):
     """Also a pattern that could take more than linear time."""
-    with pytest.raises(DefinitionRefused, match="^this is no JSON Schema: "):
+    with pytest.raises(DefinitionRefused, match=r"^this is no JSON Schema: "):
         Schema(schema)
 
 
