@@ -62,6 +62,10 @@ class KafkaLog:
         """The oldest offset that the partition still holds."""
         return await self._reader.earliest(topic, partition)
 
+    async def end(self, topic: str, partition: int) -> int:
+        """The offset after the last record that may be read now."""
+        return await self._reader.end(topic, partition)
+
     def read(self, topic: str, partition: int, start: int) -> AsyncGenerator[list[InRecord]]:
         """Committed records from ``start`` to the end as it is now."""
         return cast("AsyncGenerator[list[InRecord]]", self._reader.read_to_end(topic, partition, start=start))

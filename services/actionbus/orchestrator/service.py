@@ -3,11 +3,14 @@
 import asyncio
 import os
 import socket
-from typing import Final
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 import structlog
 
 from actionbus.contracts.errors import ActionbusError, SettingsRefused
+from actionbus.contracts.limits import Limits
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin
 from actionbus.kafka.membership import Membership
@@ -18,10 +21,12 @@ from actionbus.orchestrator.destinations import Destinations
 from actionbus.orchestrator.kafka_log import KafkaLog
 from actionbus.orchestrator.ownership import Ownership
 from actionbus.orchestrator.shelf import open_shelf
+from actionbus.orchestrator.watch import Watch
 from actionbus.process.service import serving
 from actionbus.process.settings import Settings
 
-WATCH_SECONDS: Final = 5.0
+AGAIN_SECONDS: Final = 5.0  # before definitions are followed again after an error
+LARGEST_BATCH: Final = "max.message.bytes"
 HOUR_MS: Final = 3_600_000
 
 _log = structlog.get_logger(__name__)
@@ -49,7 +54,7 @@ class Orchestrator:
         connection = settings.kafka.connection("actionbus-orchestrator")
         keys = settings.nonce_keys()
         async with Admin(connection) as admin:
-            partitions = await _shards(admin, topics)
+            partitions = await _shards(admin, topics, settings.limits)
         async with KafkaLog(connection, topics, settings.limits) as log:
             clock, codec = SteadyClock(), settings.registry.codec()
             definitions = Definitions(
@@ -88,14 +93,11 @@ class Orchestrator:
                 instance_id=settings.orchestrator.group_instance_id,
                 session_timeout_ms=settings.orchestrator.session_timeout_ms,
             )
-            async with membership:
-                await self._own(membership, definitions, stop)
+            async with membership, _beside(_follow(definitions), Watch(log, topics, self._ownership).run()):
+                await self._own(membership, self._ownership, stop)
             await log.flush()
 
-    async def _own(self, membership: Membership, definitions: Definitions, stop: asyncio.Event) -> None:
-        ownership = self._ownership
-        assert ownership is not None  # noqa: S101 - serve has set it
-        following = asyncio.create_task(_follow(definitions))
+    async def _own(self, membership: Membership, ownership: Ownership, stop: asyncio.Event) -> None:
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -107,7 +109,6 @@ class Orchestrator:
                     hearing.cancel()
             await ownership.release_all()
         finally:
-            following.cancel()
             stopping.cancel()
             await ownership.drop_all()
 
@@ -124,7 +125,7 @@ async def run(settings: Settings) -> None:
         await orchestrator.serve(shutdown.requested)
 
 
-async def _shards(admin: Admin, topics: Topics) -> int:
+async def _shards(admin: Admin, topics: Topics, limits: Limits) -> int:
     """The number of shards, on which all four topics of a shard agree; raises SettingsRefused for an unfit cluster."""
     facts = await admin.describe_cluster()
     if facts.unclean_election:
@@ -137,10 +138,28 @@ async def _shards(admin: Admin, topics: Topics) -> int:
         if name not in found:
             raise SettingsRefused(f"topic {name} is missing: run `actionbus topics apply`")
         counts[name] = found[name].partitions
+        largest = found[name].settings.get(LARGEST_BATCH)
+        if largest is not None and int(largest) < limits.batch_bytes:
+            raise SettingsRefused(
+                f"topic {name} takes batches of {largest} bytes, {limits.batch_bytes} are needed: "
+                f"set its {LARGEST_BATCH}, or lower ACTIONBUS_LIMITS_BATCH_BYTES"
+            )
     if len(set(counts.values())) != 1:
         said = ", ".join(f"{name} has {count}" for name, count in counts.items())
         raise SettingsRefused(f"the topics of the shards must have the same number of partitions: {said}")
     return counts[topics.requests]
+
+
+@asynccontextmanager
+async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """Do this as well, and end it with the block."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _follow(definitions: Definitions) -> None:
@@ -150,4 +169,4 @@ async def _follow(definitions: Definitions) -> None:
             await definitions.follow()
         except ActionbusError as error:
             _log.warning("following definitions is interrupted", error=str(error))
-            await asyncio.sleep(WATCH_SECONDS)
+            await asyncio.sleep(AGAIN_SECONDS)

@@ -18,7 +18,7 @@ from actionbus.contracts.errors import (
 from actionbus.orchestrator import takeover
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.quarantine import Quarantine
-from actionbus.orchestrator.tenure import Tenure
+from actionbus.orchestrator.tenure import Progress, Tenure
 from actionbus.process import metrics
 
 FENCED_MS: Final = 2_000  # two heartbeats: a member that no longer owns the shard has heard so by then
@@ -54,6 +54,11 @@ class Shard:
     def number(self) -> int:
         """The partition number."""
         return self._charter.shard
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it has come; None while nobody serves it."""
+        return self._tenure.progress if self._tenure is not None and self.stage is Stage.SERVING else None
 
     def release(self) -> None:
         """Finish what was begun and let go; ``run`` then returns."""

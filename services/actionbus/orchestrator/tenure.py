@@ -6,6 +6,7 @@ committed. Whatever else happens ends the tenure, and with it everything it reme
 
 import asyncio
 import re
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -39,6 +40,15 @@ TIME_TRY_MS: Final = 5
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """The next request and the next result to read, and how many runs wait for a time."""
+
+    requests: int
+    results: int
+    timers: int
+
+
 class Tenure:
     """What one owner remembers of a shard, and does with it."""
 
@@ -63,6 +73,14 @@ class Tenure:
         self._stopping = False
         self._release_by = 0
         self._intake: Intake | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """How far it has come."""
+        position = self._committed
+        return Progress(
+            requests=position.requests_offset, results=position.results_offset, timers=len(self._holding.timers)
+        )
 
     async def close(self) -> None:
         """Drop everything; nothing of it may be used again."""
