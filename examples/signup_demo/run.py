@@ -257,10 +257,10 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="signup-demo-"))
     try:
         found = asyncio.run(demonstrate(given.kafka, folder, console))
-    except (ActionbusError, RuntimeError) as error:
-        found = [str(error)]
-    except KeyboardInterrupt:
-        found = ["interrupted"]
+    except (ActionbusError, RuntimeError, KeyboardInterrupt) as error:
+        console.print(f"The demo could not run to its end; logs are in {folder}", highlight=False)
+        console.print(str(error) or "interrupted", markup=False, highlight=False)
+        return 1
     if found:
         console.print(f"[bold red]{len(found)} violations[/]; logs and databases are in {folder}", highlight=False)
         for each in found:
