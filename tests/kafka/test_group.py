@@ -218,15 +218,19 @@ async def _until_assigned(reader):
     return held
 
 
-async def test_a_member_that_was_forgotten_joins_anew(connection, prefix, name):
-    """A leader that gives a member no assignment at all costs it a moment, at its start and later, and no record."""
+@pytest.mark.parametrize("when", ["at its start", "later"])
+async def test_a_member_that_was_forgotten_joins_anew(connection, prefix, name, when, closing):
+    """A leader that gives a member no assignment at all costs it a moment, and no record."""
     group = f"{prefix}.g"
     async with forgetful_leader(connection, group) as leader:
         reader = GroupReader(connection, group, name)
+        closing.push_async_callback(reader.close)
         starting = asyncio.create_task(reader.start())
+        if when == "later":
+            await leader.meet()
+            await starting
         await leader.forget()
         await leader.leave()
         await starting
         records, _, _ = await _take(reader, 20)
-        assert len(records) == 20
-        await reader.close()
+    assert sorted(records) == sorted(f"{p}:{n}" for p in (0, 1) for n in range(10))

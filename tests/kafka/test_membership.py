@@ -11,6 +11,7 @@ from actionbus.kafka.membership import Membership
 from actionbus.kafka.producer import IdempotentProducer
 from actionbus.kafka.rebalances import Assigned, Revoked
 from support import proxy
+from support.forgetful_leader import forgetful_leader
 from support.topics import record, topic
 
 SECONDS = 60
@@ -100,3 +101,12 @@ async def test_a_missing_topic_is_named(connection, prefix):
     """An orchestrator whose topic does not exist says so instead of waiting."""
     with pytest.raises(TopicMissing, match=f"{prefix}-nowhere"):
         await Membership(connection, f"{prefix}.g", f"{prefix}-nowhere").start()
+
+
+async def test_a_member_that_was_forgotten_joins_anew(connection, prefix, name):
+    """A leader that gives a member no assignment at all costs it a moment, not its life."""
+    group = f"{prefix}.g"
+    async with forgetful_leader(connection, group) as leader, Membership(connection, group, name) as member:
+        await leader.forget()
+        await leader.leave()
+        assert await _next(member) == Assigned(partitions=frozenset(range(4)))

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Final, Self
 
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import errors as kafka
 from aiokafka.structs import TopicPartition
@@ -18,7 +19,10 @@ from actionbus.kafka.rebalances import Assigned, Failed, Lost, Rebalance, Revoke
 
 POLL_MS: Final = 1_000
 LEAVE_SECONDS: Final = 10.0
+ANEW_SECONDS: Final = 0.2  # before a member that the library gave up joins as a new one
 _FETCH_BYTES: Final = 1  # nothing is ever fetched: every partition is paused from the start
+
+_log = structlog.get_logger(__name__)
 
 
 class Membership:
@@ -46,17 +50,7 @@ class Membership:
         """Join; the first `Assigned` follows in `events`. Raises Unavailable, AccessRefused or TopicMissing."""
         async with cluster.Cluster(self._connection) as brokers:
             await brokers.partitions(self._topic)
-        consumer = clients.group_consumer(
-            self._connection,
-            self._group,
-            isolation="read_committed",
-            fetch_bytes=_FETCH_BYTES,
-            instance_id=self._instance_id,
-            session_timeout_ms=self._session_timeout_ms,
-        )
-        self._consumer = consumer
-        consumer.subscribe([self._topic], listener=_Listener(consumer, self.events))
-        self._polling = asyncio.create_task(self._poll(consumer))
+        self._polling = asyncio.create_task(self._take_part(self._join()))
 
     async def close(self) -> None:
         """Leave the group, so that others get the partitions at once; a static member only goes silent."""
@@ -75,14 +69,40 @@ class Membership:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
+    def _join(self) -> AIOKafkaConsumer:
+        consumer = clients.group_consumer(
+            self._connection,
+            self._group,
+            isolation="read_committed",
+            fetch_bytes=_FETCH_BYTES,
+            instance_id=self._instance_id,
+            session_timeout_ms=self._session_timeout_ms,
+        )
+        consumer.subscribe([self._topic], listener=_Listener(consumer, self.events))
+        self._consumer = consumer
+        return consumer
+
+    async def _take_part(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            error = await self._poll(consumer)
+            if not given_up(consumer):
+                self.events.put_nowait(Failed(error=outcomes.failure(error, f"group {self._group}")))
+                return
+            _log.warning("the member is given up and joins anew", group=self._group, error=str(error))
+            if held := numbers(consumer.assignment()):
+                self.events.put_nowait(Lost(partitions=held))
+            await stop(consumer)
+            await asyncio.sleep(ANEW_SECONDS)
+            consumer = self._join()
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> Exception:
         """A member that does not poll is thrown out by its own library after max_poll_interval_ms."""
         try:
             await consumer.start()
             while True:
                 await consumer.getmany(timeout_ms=POLL_MS)
         except (kafka.KafkaError, OSError) as error:
-            self.events.put_nowait(Failed(error=outcomes.failure(error, f"group {self._group}")))
+            return error
 
 
 class _Listener(ConsumerRebalanceListener):
@@ -113,6 +133,16 @@ def thrown_out(consumer: AIOKafkaConsumer) -> bool:
     """Whether the group no longer knows this member; true only between that answer and the next join."""
     coordinator: Any = consumer._coordinator  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - not told otherwise
     return coordinator is not None and coordinator.generation == -1
+
+
+def given_up(consumer: AIOKafkaConsumer) -> bool:
+    """Whether the library has stopped taking part in the group, as it does on an answer that it does not understand.
+
+    An assignment of no bytes is one: a leader that knew nothing of a member gives it that. Every call then raises, and
+    only a new consumer joins again.
+    """
+    coordinator: Any = consumer._coordinator  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - not told otherwise
+    return coordinator is not None and coordinator._coordination_task.done()  # noqa: SLF001 - the same
 
 
 async def stop(consumer: AIOKafkaConsumer) -> None:
