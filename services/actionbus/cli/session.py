@@ -56,8 +56,7 @@ def connection(found: Settings) -> Connection:
 
 def codec(found: Settings) -> Codec:
     """The codec of the installation."""
-    del found
-    return Codec()
+    return found.registry.codec()
 
 
 def client(found: Settings) -> Client:

@@ -1,5 +1,6 @@
 """`actionbus topics`: what the installation's topics lack, and making them."""
 
+import asyncio
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from actionbus.cli.output import Output, Row
 from actionbus.contracts.errors import Conflict
 from actionbus.kafka.admin import Admin
 from actionbus.process.settings import Settings
+from actionbus.provisioner import subjects
 from actionbus.provisioner import topics as provisioner
 from actionbus.provisioner.topics import Comparison, Wanted
 from actionbus.sdk import registry
@@ -62,7 +64,12 @@ async def _apply(settings: Settings, modules: list[str]) -> Comparison:
         comparison = await provisioner.look(admin, asked)
         if not comparison.refused:
             await provisioner.apply(admin, comparison)
-        return comparison
+    registry = settings.registry.client()
+    if registry is not None and not comparison.refused:
+        wanted_subjects = subjects.subjects(settings.prefix, [action.id for action in asked.actions])
+        registered = await asyncio.to_thread(subjects.register, registry, wanted_subjects)
+        output.note(f"{len(registered)} subjects stand in the schema registry")
+    return comparison
 
 
 def _rows(comparison: Comparison) -> list[Row]:

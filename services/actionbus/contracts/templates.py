@@ -91,12 +91,13 @@ def _follow(path: Path, roots: Mapping[str, Json]) -> Json:
     if value is None:
         return None
     for depth, part in enumerate(path[1:], start=1):
-        keyed = isinstance(part, str) and isinstance(value, dict) and part in value
-        indexed = isinstance(part, int) and isinstance(value, list) and 0 <= part < len(value)
-        if not keyed and not indexed:
+        if isinstance(part, str) and isinstance(value, dict) and part in value:  # noqa: SIM114 - one type at a time
+            value = value[part]
+        elif isinstance(part, int) and isinstance(value, list) and 0 <= part < len(value):
+            value = value[part]
+        else:
             where = ".".join(str(each) for each in path[: depth + 1])
             raise PayloadRefused(f"the reference {where} finds nothing: {_known(value)}")
-        value = value[part]
     return value
 
 

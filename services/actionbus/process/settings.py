@@ -128,6 +128,14 @@ class RegistrySettings(_Group):
     username: str | None = Field(default=None, description="User, where the registry asks for one.")
     password: SecretStr | None = Field(default=None, description="Password of that user.")
 
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password belong together: give both or neither")
+        if self.username is not None and self.url is None:
+            raise ValueError("a username and password need the url of the registry")
+        return self
+
     def client(self) -> Registry | None:
         """A client of the registry, or None without one."""
         if self.url is None:
