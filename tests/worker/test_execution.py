@@ -288,3 +288,11 @@ async def test_a_message_is_cut_at_its_limit_in_whole_characters():
     assert len(error.message.encode()) <= LIMITS.error_message_bytes
     assert error.message.endswith("é...")
     assert (len(error.type), error.details) == (200, None)
+
+
+async def test_an_exception_that_is_raised_again_and_again_does_not_grow():
+    """An exception kept by user code and raised in every attempt holds no frames of attempts that have ended."""
+    error = DiskFull("no room")
+    for act in raising(error) * 3:
+        await attempted(act)
+        assert error.__traceback__ is None

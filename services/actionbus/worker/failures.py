@@ -19,6 +19,7 @@ from actionbus.worker.outcomes import ErrorType, Failed
 HIDDEN: Final = "***"
 SHORTEST_SECRET: Final = 4  # hiding shorter ones would tear ordinary words apart and hide nothing
 TYPE_CHARACTERS: Final = 200
+FRAMES: Final = 20  # the innermost ones, in the log
 _CUT: Final = "..."
 
 _log = structlog.get_logger(__name__)
@@ -38,8 +39,9 @@ class Failures:
         described = errors.describe(error)
         if not isinstance(error, errors.ActionFailed):
             # Frames only: the exception's own text may hold secrets, and is in the result without them.
-            frames = "".join(traceback.format_tb(error.__traceback__))
+            frames = "".join(traceback.format_tb(error.__traceback__, limit=-FRAMES))
             _log.warning("user code raised", exception=type(error).__name__, frames=frames)
+        error.__traceback__ = None  # an instance that is raised again and again would collect frames for ever
         if isinstance(error, StatementError):
             described = described.replace(message=_message(error))
         return self.bounded(Failed(error=described))
