@@ -13,7 +13,11 @@ from architecture.sources import ROOT, named, python, tree
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 TRAVELS_WITH = {"pydantic-core": "pydantic"}  # part of it: pydantic names the one version that fits
-OWN = {"actionbus", *(each.name for each in (ROOT / "tests").iterdir() if each.is_dir())}
+OWN = {
+    "actionbus",
+    *(each.name for each in (ROOT / "tests").iterdir() if each.is_dir()),
+    *(each.stem for each in python("examples")),
+}
 
 
 def test_the_layers_hold():

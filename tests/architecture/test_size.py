@@ -5,7 +5,10 @@ from architecture.sources import functions, named, python
 FILE_LINES = 350
 FUNCTION_LINES = 60
 LONGER_FILES: dict[str, str] = {}
-LONGER_FUNCTIONS: dict[str, str] = {}
+LONGER_FUNCTIONS = {
+    "services/actionbus/provisioner/dashboards.py:shards": "a list of panels, read like a table",
+    "services/actionbus/provisioner/dashboards.py:steps": "the same",
+}
 
 
 def test_files_stay_short():

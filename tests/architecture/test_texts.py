@@ -1,8 +1,10 @@
 """What may stand in no file: paths of one machine, hosts of registries, addresses in locks, exceptions without reason."""
 
 import re
+import tomllib
 
 import pytest
+from packaging.requirements import Requirement
 
 from architecture.sources import ROOT, named, python, texts
 
@@ -39,6 +41,21 @@ def test_a_lock_holds_hashes_and_no_address(lock):
     for entry in re.split(r"\n(?=\S)", text.strip()):
         assert re.match(r"[a-z0-9.-]+==\S+", entry), entry
         assert "--hash=sha256:" in entry, entry
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-test.lock"])
+def test_a_lock_fits_the_project(lock):
+    """Everything that pyproject.toml asks for is locked to a version that it allows; `make lock` renews the locks."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"].values()
+    wanted = [*project["project"]["dependencies"], *(each for extra in extras for each in extra)]
+    if lock == "requirements-test.lock":
+        wanted += project["dependency-groups"]["test"]
+    locked = dict(re.findall(r"^([a-z0-9.-]+)==([^ ;\\]+)", (ROOT / lock).read_text(encoding="utf-8"), re.MULTILINE))
+    for each in map(Requirement, wanted):
+        version = locked.get(each.name.lower())
+        assert version is not None, f"{each} is not locked"
+        assert each.specifier.contains(version), f"{each} is locked to {version}"
 
 
 def test_every_exception_from_a_checker_has_its_reason():

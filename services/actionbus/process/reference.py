@@ -127,13 +127,13 @@ def _metric_row(metric: MetricWrapperBase) -> str:
     described = next(iter(metric.describe()))
     kind = described.type
     if isinstance(metric, Histogram):
-        kind += " " + _BOUNDS[tuple(metric._upper_bounds[:-1])]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        kind += " " + _BOUNDS[tuple(metric._upper_bounds[:-1])]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see above
     labels = ", ".join(f"`{label}`" for label in _labels(metric))
     return f"| `{exposed_name(metric)}` | {kind} | {labels} | {described.documentation} |"
 
 
 def _labels(metric: MetricWrapperBase) -> tuple[str, ...]:
-    return tuple(metric._labelnames)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    return tuple(metric._labelnames)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see above
 
 
 def _bounds(values: Iterable[float]) -> str:
