@@ -1,5 +1,6 @@
 """`actionbus dev` while its module changes: what is new takes over, what is wrong is said, Ctrl-C ends it in good order."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import Iterator
@@ -7,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from actionbus.kafka.admin import Admin
+from actionbus.kafka.connection import Connection
+from actionbus.kafka.reader import PartitionReader
 from cli.installed import Dev
+from contracts import registry
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 APP = Path(__file__).with_name("hello_app.py")
@@ -110,6 +115,30 @@ def test_a_broker_that_runs_already_is_used(own: Dev, broker) -> None:
     assert _greets(own) == "Hello, Ada!"
     assert not (own.folder / ".actionbus" / "dev" / "kafka").exists()
     assert own.interrupt() == 0
+
+
+def test_an_installation_with_a_schema_registry(own: Dev) -> None:
+    """With the address of a registry every record carries its schema's id, and everything works as before."""
+    with registry.running() as server:
+        own.environment["ACTIONBUS_REGISTRY_URL"] = server.url
+        own.start("--no-reload")
+        assert _greets(own) == "Hello, Ada!"
+        assert "actionbus.v1.WorkflowRun" in server.subjects
+        assert "actionbus.action.greet.commands.v1-value" in server.subjects
+        first = asyncio.run(_first_bytes(f"127.0.0.1:{own.kafka_port}", "actionbus.action.greet.commands.v1"))
+        assert first == {b"\x00"}
+        assert own.interrupt() == 0
+
+
+async def _first_bytes(address: str, topic: str) -> set[bytes]:
+    found: set[bytes] = set()
+    async with Admin(Connection(bootstrap_servers=address)) as admin:
+        partitions = (await admin.topics(topic))[topic].partitions
+    async with PartitionReader(Connection(bootstrap_servers=address), isolation="read_uncommitted") as reader:
+        for partition in range(partitions):
+            async for records in reader.read_to_end(topic, partition):
+                found |= {(record.value or b"")[:1] for record in records}
+    return found
 
 
 def test_a_taken_port_is_named(own: Dev, dev: Dev) -> None:

@@ -11,7 +11,7 @@ from actionbus.contracts.errors import ActionbusError
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin, TopicPlan
 from actionbus.process.settings import Settings
-from actionbus.provisioner import deploy, topics
+from actionbus.provisioner import deploy, subjects, topics
 from actionbus.provisioner.deploy import Deployment, Verdict
 from actionbus.sdk import registry
 from actionbus.sdk.registry import Registry
@@ -76,6 +76,9 @@ class Workshop:
         async with Admin(connection) as admin:
             await self._make_topics(admin, found)
             exist = set(await admin.topics())
+        if (registry := settings.registry.client()) is not None:
+            wanted = subjects.subjects(settings.prefix, found.actions)
+            await asyncio.to_thread(subjects.register, registry, wanted)
         graphs = [workflow.graph for workflow in found.workflows.values()]
         known = await deploy.deployed(connection, names, codec)
         judged = deploy.judge(graphs, known, exist, names, settings.limits)
