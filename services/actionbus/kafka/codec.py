@@ -5,6 +5,7 @@ JSON is for clients without Avro: the fields of the schema by name, JSON payload
 """
 
 from collections.abc import Mapping
+from functools import cache
 from io import BytesIO
 from typing import Any, Final, Protocol, TypeVar
 
@@ -15,6 +16,7 @@ from actionbus.contracts import payloads, schemas
 from actionbus.contracts.errors import RecordUnreadable
 from actionbus.contracts.model import Record
 from actionbus.contracts.results import ActionResult
+from actionbus.kafka import avro_writer
 
 SINGLE_OBJECT: Final = b"\xc3\x01"
 _SINGLE_OBJECT_BYTES: Final = 10  # marker and fingerprint
@@ -72,10 +74,9 @@ class Codec:
     def encode(self, record: Record) -> bytes:
         """The bytes of a record, framed."""
         model = type(record)
-        buffer = BytesIO()
-        buffer.write(self._framing.prefix(model))
-        fastavro.schemaless_writer(buffer, schemas.parsed(model), record.plain())
-        return buffer.getvalue()
+        out = bytearray(self._framing.prefix(model))
+        _writer(model)(out, record)
+        return bytes(out)
 
     def decode(self, model: type[R], data: bytes | None) -> R:
         """The record in the bytes; raises RecordUnreadable with the reason, whatever the bytes are."""
@@ -115,6 +116,11 @@ class Codec:
         if data[:1] == CONFLUENT and self._framing is not self._single:
             return self._framing.writer_schema(data)
         raise RecordUnreadable(f"the record begins with {data[:2].hex()}: neither Avro of ours nor JSON")
+
+
+@cache
+def _writer(model: type[Record]) -> avro_writer.Writer:
+    return avro_writer.writer(schemas.raw(model))
 
 
 _JSON_PAYLOADS: Final = {"payload", "input", "original_output", "output", "details"}
