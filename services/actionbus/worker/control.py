@@ -19,10 +19,12 @@ from actionbus.worker.attempts import Attempts
 _log = structlog.get_logger(__name__)
 
 
-async def follow(reader: PartitionReader, topics: Topics, codec: Codec, attempts: Attempts) -> None:
-    """Obey the control topic from its end as it is now, for ever; raises TopicMissing and AccessRefused."""
+async def follow(reader: PartitionReader, topics: Topics, codec: Codec, attempts: Attempts, position: int) -> None:
+    """Obey the control topic from a position on, for ever; raises TopicMissing and AccessRefused.
+
+    Take the position before the first command is read: then no word about a command in hand is missed.
+    """
     while True:
-        position = await reader.end(topics.control, 0)
         try:
             async with aclosing(reader.follow({(topics.control, 0): position})) as pages:
                 async for page in pages:
@@ -30,6 +32,7 @@ async def follow(reader: PartitionReader, topics: Topics, codec: Codec, attempts
                         _obey(record, codec, attempts)
         except PositionLost:
             _log.warning("words to workers were removed before they were read", topic=topics.control)
+            position = await reader.end(topics.control, 0)
 
 
 def _obey(record: InRecord, codec: Codec, attempts: Attempts) -> None:

@@ -86,7 +86,9 @@ class Worker:
             replies = Replies(producer, limits)
             self._lanes = [await self._lane(action, replies, brokers) for action in self._actions]
             self._replies = replies
-            await self._together(stop, control.follow(reader, self._topics, self._codec, self._attempts))
+            position = await reader.end(self._topics.control, 0)
+            following = control.follow(reader, self._topics, self._codec, self._attempts, position)
+            await self._together(stop, following)
 
     async def _together(self, stop: asyncio.Event, following: Coroutine[Any, Any, None]) -> None:
         """Run all lanes and the control reader until the lanes are done; the first failure ends them all."""
