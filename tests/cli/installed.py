@@ -105,6 +105,13 @@ class Dev:
             timeout=READY_SECONDS,
         )
 
+    def begun(self, *arguments: str) -> subprocess.Popen[str]:
+        """A command under way."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            [*COMMAND, *arguments], env=self.variables(), cwd=self.folder, stdout=pipe, stderr=pipe, text=True
+        )
+
     def json(self, *arguments: str, stdin: str | None = None) -> Any:
         """What a command that succeeds printed, as JSON."""
         done = self.command(*arguments, stdin=stdin)

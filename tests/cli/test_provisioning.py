@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cli.installed import Dev
+from support import apache_kafka
 
 APP = Path(__file__).with_name("hello_app.py")
 
@@ -111,3 +113,47 @@ def test_doctor_finds_nothing_wrong_with_a_whole_installation(dev: Dev) -> None:
     """With orchestrator and workers at work the doctor ends with 0."""
     rows = _doctor(dev, 0)
     assert rows["orchestrators"]["level"] == rows["workers of greet"]["level"] == rows["clock"]["level"] == "ok"
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a Kafka that asks for a password, and allows alice nothing but to log in."""
+    request.getfixturevalue("apache_kafka")  # skips, visibly, where Java is missing
+    jaas = (
+        "org.apache.kafka.common.security.plain.PlainLoginModule required "
+        'username="admin" password="a" user_admin="a" user_alice="b";'
+    )
+    settings = {
+        "listener.security.protocol.map": "PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "listener.name.plaintext.plain.sasl.jaas.config": jaas,
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:admin;User:ANONYMOUS",
+    }
+    with apache_kafka.running(tmp_path_factory.mktemp("guarded"), settings=settings) as cluster:
+        yield cluster.bootstrap
+
+
+@pytest.mark.kafka
+@pytest.mark.java
+def test_wrong_credentials_are_told_in_one_sentence(guarded: str, tmp_path: Path) -> None:
+    """A missing login, a wrong password and missing rights each end a command with one sentence and no traceback."""
+    shutil.copy(APP, tmp_path / "app.py")
+    login = {
+        "ACTIONBUS_KAFKA_BOOTSTRAP_SERVERS": guarded,
+        "ACTIONBUS_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        "ACTIONBUS_KAFKA_SASL_MECHANISM": "PLAIN",
+        "ACTIONBUS_KAFKA_SASL_USERNAME": "alice",
+        "ACTIONBUS_KAFKA_SASL_PASSWORD": "b",
+    }
+    alice = Dev(tmp_path, "app.py", login)
+    assert "the broker does not allow it to this user" in alice.refused(2, "topics", "apply", "app.py")
+    assert "refused the user name or password" in alice.refused(2, "doctor", ACTIONBUS_KAFKA_SASL_PASSWORD="no")  # noqa: S106 - it has to be wrong
+    nobody = Dev(tmp_path, "app.py", {"ACTIONBUS_KAFKA_BOOTSTRAP_SERVERS": guarded})
+    assert "wants another security protocol" in nobody.refused(6, "runs", "show", "a")
+    admin = Dev(
+        tmp_path, "app.py", login | {"ACTIONBUS_KAFKA_SASL_USERNAME": "admin", "ACTIONBUS_KAFKA_SASL_PASSWORD": "a"}
+    )
+    assert admin.json("topics", "apply", "app.py")
+    assert "does not allow it to this user" in alice.refused(2, "runs", "start", "hello", '"Ada"')

@@ -1,6 +1,7 @@
 """`actionbus runs` against a whole installation: what scripts read, and what people are told when they are wrong."""
 
 import json
+import signal
 
 import pytest
 
@@ -139,6 +140,18 @@ def test_waiting_has_an_end(dev: Dev) -> None:
     """A result that does not come in time ends the command with 6: try again."""
     dev.json("runs", "start", "wait", json.dumps(str(dev.folder / "never")), "--id", "slow-1")
     assert "was not seen within 0.2 s" in dev.refused(6, "runs", "result", "slow-1", "--timeout", "0.2")
+
+
+def test_waiting_is_interrupted_without_a_traceback(dev: Dev) -> None:
+    """Ctrl-C while a result is waited for ends the command with 130 and not a word more; the run goes on."""
+    ask = ["runs", "start", "wait", json.dumps(str(dev.folder / "never")), "--id", "interrupted-1", "--result"]
+    with dev.begun(*ask) as waiting:
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline() == "run interrupted-1\n"
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(60) == 130
+        assert waiting.stderr.read() == ""
+    assert dev.json("runs", "show", "interrupted-1")["status"] == "RUNNING"
 
 
 def test_a_broker_that_is_not_there_is_named(dev: Dev) -> None:

@@ -42,19 +42,20 @@ class Workshop:
         """Provide for the module and start its worker; raises whatever is wrong with either."""
         self.found = registry.load(*self._modules)
         await self._provide(self.found)
-        self._start(self.found)
+        self._start(self._made(self.found))
 
     async def reopen(self) -> None:
         """Do it again after a change. What is wrong with the change is said, and the worker of before goes on."""
         try:
             found = registry.load(*self._modules, fresh=True)
             await self._provide(found)
+            made = self._made(found)
         except ActionbusError as error:
             output.note(f"not reloaded, what ran before goes on:\n{error}")
             return
         await self.close()
         self.found = found
-        self._start(found)
+        self._start(made)
         output.note(f"reloaded: {described(found)}")
 
     async def close(self) -> None:
@@ -64,9 +65,12 @@ class Workshop:
             await asyncio.wait([self._work])
         self._worker = self._work = None
 
-    def _start(self, found: Registry) -> None:
+    def _made(self, found: Registry) -> Worker:
+        return Worker(self._settings, found, store_folder=self._folder)
+
+    def _start(self, made: Worker) -> None:
         self._stop = asyncio.Event()
-        self._worker = Worker(self._settings, found, store_folder=self._folder)
+        self._worker = made
         self._work = asyncio.create_task(self._worker.serve(self._stop))
         self._work.add_done_callback(_tell)
 

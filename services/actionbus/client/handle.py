@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 
 from actionbus.client import outcomes
 from actionbus.client.desk import Desk
+from actionbus.client.interface import StartedRun
 from actionbus.client.tail import Follower, Outcome
 from actionbus.contracts.errors import ActionbusError, Refused
 from actionbus.contracts.events import WorkflowEvent
@@ -14,13 +15,18 @@ from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.run import WorkflowRun
 
 
-class RunHandle:
+class RunHandle(StartedRun):
     """A run by its id. Made by ``Client.start`` and ``Client.handle``; usable as long as its client is open."""
 
     def __init__(self, desk: Desk, run_id: str, started: Outcome | None = None) -> None:
         self._desk = desk
         self._started = started
-        self.run_id = run_id
+        self._run_id = run_id
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self._run_id
 
     def __repr__(self) -> str:
         return f"RunHandle({self.run_id!r})"

@@ -8,7 +8,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from actionbus.client import run_ids
 from actionbus.client.desk import Desk
 from actionbus.client.handle import RunHandle
-from actionbus.client.interface import HasGraph
+from actionbus.client.interface import HasGraph, Runs
 from actionbus.client.tail import Outcome
 from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.definitions import Graph
@@ -23,7 +23,7 @@ from actionbus.kafka.connection import Connection
 VERDICT_SECONDS: Final = 60.0  # several times what a shard needs to change hands after a crash
 
 
-class Client:
+class Client(Runs):
     """Starts runs and finds them again. One client serves thousands of runs at once; share it.
 
     ``verdict_seconds``: how long ``start`` and ``cancel`` wait to be answered.
