@@ -15,6 +15,7 @@ from support.apache_kafka import die_with_me, free_ports
 
 READY_SECONDS = 120.0
 ENDED_SECONDS = 60.0
+INSTANCES = ("ACTIONBUS_ORCHESTRATOR_GROUP_INSTANCE_ID", "ACTIONBUS_WORKER_GROUP_INSTANCE_ID")
 COMMAND = [sys.executable, "-m", "actionbus.cli.main"]
 
 
@@ -51,7 +52,7 @@ class Service:
     @property
     def output(self) -> str:
         """The end of its log, for a message."""
-        return (self.folder / f"{self.name}.log").read_text(errors="replace")[-4000:]
+        return (self.folder / f"{self.name}.log").read_text(errors="replace")[-8000:]
 
     def kill(self) -> None:
         """End it as kill -9 does."""
@@ -111,6 +112,7 @@ class Installation:
     stores: dict[str, str] = field(default_factory=dict)
     extra: dict[str, str] = field(default_factory=dict)
     services: list[Service] = field(default_factory=list)
+    named: bool = False  # each process keeps its name in its groups, and its share while it is away
     shards: int = 4
 
     @property
@@ -156,11 +158,13 @@ class Installation:
         """Start an orchestrator with a state folder of its own."""
         return self._start(name, ["run", "orchestrator"], {"ACTIONBUS_ORCHESTRATOR_STATE_DIR": str(self.folder / name)})
 
-    def worker(self, name: str = "worker") -> Service:
-        """Start a worker that hosts the app's actions."""
-        return self._start(name, ["run", "worker", str(self.app)], {})
+    def worker(self, name: str = "worker", app: Path | None = None) -> Service:
+        """Start a worker that hosts the actions of the app, or of another one."""
+        return self._start(name, ["run", "worker", str(app or self.app)], {})
 
     def _start(self, name: str, command: list[str], environment: dict[str, str]) -> Service:
+        if self.named:
+            environment = environment | dict.fromkeys(INSTANCES, name)
         service = Service(name, command, self.environment | environment, self.folder)
         service.start()
         self.services.append(service)

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from actionbus import ActionContext, Flow, NonRetryable, Retry, action, workflow
 
-QUICK = Retry(attempts=5, initial="50ms", cap="1s")
+PATIENT = Retry(attempts=50, initial="50ms", cap="1s")  # SQLite lets one process in at a time, on a busy machine late
 
 
 def declined(number: int) -> bool:
@@ -45,13 +45,13 @@ async def book(ctx: ActionContext, kind: str, number: int) -> Entry:
     return Entry(entry=f"{kind}-{number}")
 
 
-@action(id="reserve", description="Books stock.", effect="transactional", store="ledger")
+@action(id="reserve", description="Books stock.", effect="transactional", store="ledger", retry=PATIENT)
 async def reserve(ctx: ActionContext, number: int) -> Entry:
     """The first effect of an order."""
     return await book(ctx, "reserve", number)
 
 
-@action(id="release", description="Takes a reservation back.", effect="transactional", store="ledger")
+@action(id="release", description="Takes a reservation back.", effect="transactional", store="ledger", retry=PATIENT)
 async def release(ctx: ActionContext, number: int, entry: str) -> None:
     """Undoes reserve; it needs what reserve made."""
     if entry != f"reserve-{number}":
@@ -59,7 +59,7 @@ async def release(ctx: ActionContext, number: int, entry: str) -> None:
     await book(ctx, "release", number)
 
 
-@action(id="charge", description="Charges the customer.", effect="transactional", store="ledger")
+@action(id="charge", description="Charges the customer.", effect="transactional", store="ledger", retry=PATIENT)
 async def charge(ctx: ActionContext, number: int) -> Entry:
     """Declines some orders after it has written: the row must go with the transaction."""
     entry = await book(ctx, "charge", number)
@@ -68,13 +68,13 @@ async def charge(ctx: ActionContext, number: int) -> Entry:
     return entry
 
 
-@action(id="refund", description="Gives the money back.", effect="transactional", store="ledger")
+@action(id="refund", description="Gives the money back.", effect="transactional", store="ledger", retry=PATIENT)
 async def refund(ctx: ActionContext, number: int) -> None:
     """Undoes charge."""
     await book(ctx, "refund", number)
 
 
-@action(id="notify", description="Tells somebody; may repeat.", retry=QUICK)
+@action(id="notify", description="Tells somebody; may repeat.", retry=PATIENT)
 def notify(ctx: ActionContext, number: int) -> str:
     """An idempotent effect: one file per step key, written again by every repetition; runs in a thread."""
     folder = Path(os.environ["LEDGER_NOTICES"])
@@ -82,7 +82,7 @@ def notify(ctx: ActionContext, number: int) -> str:
     return "told"
 
 
-@action(id="ship", description="Sends the parcel.", effect="transactional", store="ledger", retry=QUICK)
+@action(id="ship", description="Sends the parcel.", effect="transactional", store="ledger", retry=PATIENT)
 async def ship(ctx: ActionContext, number: int) -> Entry:
     """Fails once for some orders, after it has written."""
     entry = await book(ctx, "ship", number)

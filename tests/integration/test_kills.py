@@ -39,9 +39,13 @@ async def _kill_at_random(services: list[Service], tasks: list[asyncio.Task], ch
     return killed
 
 
-async def test_kills_at_random_moments_lose_and_double_nothing(installation: Installation, ledger: Ledger) -> None:
+async def test_kills_at_random_moments_lose_and_double_nothing(
+    broker, installation: Installation, ledger: Ledger
+) -> None:
     """20 kills -9 of orchestrators and workers over 5,000 runs: lost = doubled = partial = uncompensated = 0."""
     installation.extra |= SESSIONS
+    # noida-db 0.2.3 keeps a dead leader for ever: a group recovers only when that member comes back by its name.
+    installation.named = broker.kind == "embedded"
     services = [installation.orchestrator("orchestrator-1"), installation.orchestrator("orchestrator-2")]
     services += [installation.worker("worker-1"), installation.worker("worker-2")]
     await asyncio.to_thread(installation.wait_ready)
