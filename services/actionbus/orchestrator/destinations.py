@@ -31,6 +31,10 @@ class Destinations:
             raise Unseen(topic)
         return found[0]
 
+    def forget(self) -> None:
+        """A write was refused, perhaps because a topic is gone: ask again about all of them."""
+        self._known.clear()
+
     async def look(self, topic: str) -> int | None:
         """Ask the broker, and remember."""
         count = await self._ask(topic)

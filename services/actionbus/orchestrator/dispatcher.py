@@ -33,6 +33,7 @@ class Due(NamedTuple):
     seq: int
     command: ActionCommand
     trace: str | None
+    again: bool = False
 
 
 class Dispatcher:
@@ -71,7 +72,9 @@ class Dispatcher:
         seqs: list[int] = []
         for run in runs:
             waiting = {step.path: step.dispatch_seq for step in run.steps if step.dispatch_seq > dispatched_through}
-            found = [Due(waiting[each.step], each, run.trace) for each in self.commands(run, dispatched_through)]
+            found = [
+                Due(waiting[each.step], each, run.trace, again=True) for each in self.commands(run, dispatched_through)
+            ]
             due += found
             # Without its definition a run has no commands; the mark stays below them, so that a later owner sends them.
             seqs += [each.seq for each in found] if self._charter.definitions.of(run) else waiting.values()
@@ -121,7 +124,8 @@ class Dispatcher:
                 for each in parcel:
                     if each.seq != UNCOUNTED:
                         self._dispatching.acknowledged(each.seq)
-                metrics.COMMANDS_PUBLISHED.labels(action=action).inc(len(parcel))
+                metrics.COMMANDS_PUBLISHED.labels(action=action).inc(sum(not each.again for each in parcel))
+                metrics.COMMANDS_REDISPATCHED.labels(action=action).inc(sum(each.again for each in parcel))
                 if not len(self._dispatching):
                     self._acknowledged()
             else:

@@ -12,6 +12,7 @@ from actionbus.engine import verdict
 from actionbus.engine.definition import Definition
 from actionbus.engine.inputs import Input, RequestMade, ResultReceived, StartRequested, TimerFired
 from actionbus.engine.transition import Outcome, Transition
+from actionbus.orchestrator import records
 from actionbus.orchestrator.charter import Charter
 
 EMIT_REFUSED = "EmitRefused"
@@ -99,7 +100,7 @@ def _destination(charter: Charter, emit: Emit) -> str | None:
         return f"nobody may emit to {emit.topic}: topics with the prefix {charter.topics.prefix} belong to actionbus"
     if charter.destinations.partitions(emit.topic) is None:
         return f"there is no topic {emit.topic}"
-    size = len(emit.key or b"") + len(emit.value or b"")
+    size = records.size(records.emitted(emit, 0))
     if size > charter.limits.record_bytes:
         return f"a record for {emit.topic} has {size} bytes, {charter.limits.record_bytes} is the limit"
     return None

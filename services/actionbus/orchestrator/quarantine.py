@@ -16,11 +16,10 @@ Identity = tuple[str, int] | str  # topic and offset of a record, or the run who
 
 @dataclass(slots=True, kw_only=True)
 class _Window:
-    """A batch that fails: how many of its inputs are not committed yet, and how often it failed in this way."""
+    """Inputs of which a transaction was refused: how many are not committed yet, and how often it was refused so."""
 
     left: int
     kind: type[BaseException]
-    first: Identity
     failures: int = 1
 
 
@@ -48,21 +47,20 @@ class Quarantine:
         """A transaction with these inputs was not committed. ``foreign``: it also wrote to topics that are not ours."""
         if not inputs or cause is None or not _to_blame(cause, foreign=foreign):
             return
-        first = identity(inputs[0])
         window = self._window
         if window is None or window.kind is not type(cause):
-            self._window = _Window(left=len(inputs), kind=type(cause), first=first)
+            self._window, self.cap = _Window(left=len(inputs), kind=type(cause)), None
             return
+        window.failures += 1
         if self.cap is None:
-            window.failures = window.failures + 1 if window.first == first else 1
-            window.first, window.left = first, max(len(inputs), 1)
-            if window.failures >= self._rounds:
-                self.cap = max(1, len(inputs) // 2)
-        elif len(inputs) > 1:
+            window.left = len(inputs)
+        if window.failures < self._rounds:
+            return
+        if len(inputs) > 1:
             self.cap = max(1, len(inputs) // 2)
-        if self.cap is not None and len(inputs) == 1:
+        else:
             self.condemn(inputs[0], cause)
-            self.cap, self._window = None, None
+            self._window, self.cap = None, None
 
     def condemn(self, each: InRecord | Firing, cause: BaseException) -> None:
         """One input alone was refused; once more than before if it was condemned already."""
@@ -71,12 +69,16 @@ class Quarantine:
 
     def passed(self, inputs: Sequence[InRecord | Firing]) -> None:
         """A transaction with these inputs was committed."""
-        if self._window is not None:
+        if self._window is not None and inputs:
             self._window.left -= len(inputs)
-            if self._window.left <= 0:
+            if self.cap is None or self._window.left <= 0:
                 self._window, self.cap = None, None
         for each in inputs:
             self._guilty.pop(identity(each), None)
+
+    def pardon(self, each: InRecord | Firing) -> None:
+        """Let an input be tried again as it is."""
+        self._guilty.pop(identity(each), None)
 
     def sentence(self, each: InRecord | Firing) -> Sentence | None:
         """What is to be done with an input, if it was found guilty."""

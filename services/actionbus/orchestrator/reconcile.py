@@ -18,7 +18,6 @@ from actionbus.kafka.partitioning import partition_for
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.clocks import BrokerTime
 from actionbus.orchestrator.dispatcher import UNCOUNTED, Dispatcher, Due
-from actionbus.process import metrics
 
 LOOK_MOST: Final = 1_000  # commands that may wait to be looked at; more are looked at at their next turn
 
@@ -99,5 +98,4 @@ class Reconciler:
             passed[place] = await self._charter.log.passed(topics.worker_group(command.action), *place, before)
         if passed[place]:
             _log.warning("a command was passed over and is sent again", command_id=command.command_id)
-            metrics.COMMANDS_REDISPATCHED.labels(action=command.action).inc()
-            self._dispatcher.publish([Due(UNCOUNTED, command, trace)])
+            self._dispatcher.publish([Due(UNCOUNTED, command, trace, again=True)])

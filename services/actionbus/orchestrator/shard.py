@@ -82,11 +82,12 @@ class Shard:
 
     async def _hold(self) -> None:
         self.stage = Stage.TAKING_OVER
-        with metrics.SHARD_TAKEOVER.time():
-            holding = await takeover.take_over(self._charter)
-            tenure = self._tenure = Tenure(self._charter, holding, self._quarantine)
+        began = self._charter.clock.now_ms()
+        holding = await takeover.take_over(self._charter)
+        tenure = self._tenure = Tenure(self._charter, holding, self._quarantine)
         try:
             await tenure.begin()
+            metrics.SHARD_TAKEOVER.observe((self._charter.clock.now_ms() - began) / 1000)
             self.stage, self.reason, self._doubts = Stage.SERVING, "", 0
             if self._stopping.is_set():
                 tenure.release()

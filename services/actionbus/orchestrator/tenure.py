@@ -23,7 +23,7 @@ from actionbus.orchestrator.destinations import Unseen
 from actionbus.orchestrator.dispatcher import Dispatcher
 from actionbus.orchestrator.dispatching import Dispatching
 from actionbus.orchestrator.firing import Firing
-from actionbus.orchestrator.fold import Fold, Offsets
+from actionbus.orchestrator.fold import REARM_MS, Fold, Offsets
 from actionbus.orchestrator.intake import Intake
 from actionbus.orchestrator.judgement import NotDeployed
 from actionbus.orchestrator.quarantine import Quarantine
@@ -109,8 +109,6 @@ class Tenure:
         self._settle(fold, batch, mark)
         self._time.see(await self._written_at(mark))
         self._dispatcher.publish(again)
-        for each in again:
-            metrics.COMMANDS_REDISPATCHED.labels(action=each.command.action).inc()
         _log.info(
             "the shard is taken over", shard=self._charter.shard, txn_seq=self._committed.txn_seq, again=len(again)
         )
@@ -164,6 +162,10 @@ class Tenure:
         timers = self._holding.timers
         now = self._time.read()
         while not self._enough(fold) and (run_id := timers.pop(now)) is not None:
+            if self._quarantine.sentence(Firing(run_id=run_id)) is not None:
+                self._quarantine.pardon(Firing(run_id=run_id))  # what its timer leads to may be writable later
+                timers.arm_at(run_id, now + REARM_MS)
+                continue
             try:
                 later = fold.fire(run_id)
             except Unseen as unseen:
@@ -230,6 +232,7 @@ class Tenure:
             return self._fold_less(written, intake, error)
         except Doubt as doubt:
             self._quarantine.failed(written.inputs, doubt.__cause__, foreign=_names_one(written, doubt.__cause__))
+            self._charter.destinations.forget()
             raise
         if self._charter.clock.now_ms() - self._departed > self._charter.publish_within_ms:
             raise Doubt("this process stood still for so long that another may own the shard: nothing is published")
