@@ -12,12 +12,11 @@ from typing import Protocol
 
 import structlog
 
-from actionbus.client import outcomes
+from actionbus.client import outcomes, standing
 from actionbus.contracts.errors import ActionbusError, RecordUnreadable, Unavailable
 from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.records import InRecord
-from actionbus.contracts.run import RunStatus
 from actionbus.kafka.codec import Codec
 from actionbus.kafka.connection import Connection
 from actionbus.kafka.reader import PartitionReader
@@ -174,10 +173,8 @@ class Tail:
                     )
 
     def _tell(self, record: InRecord, listeners: list[Listener]) -> None:
-        if not any(each.every for each in listeners):
-            seen = self._codec.glance(WorkflowEvent, record.value, "status")
-            if not RunStatus(seen["status"]).ended:
-                return
+        if not any(each.every for each in listeners) and not standing.after(record.value, self._codec).ended:
+            return
         event = self._codec.decode(WorkflowEvent, record.value)
         if event.run_id.encode() == record.key:
             self._keep(event.run_id.encode(), [each for each in listeners if each.take(event)])
