@@ -66,7 +66,6 @@ class Owner:
         )
         self.shard = shard.Shard(
             charter.Charter(
-                shard=0,
                 partitions=world.shards,
                 owner=name,
                 topics=world.topics,
@@ -76,7 +75,7 @@ class Owner:
                 definitions=known,
                 destinations=destinations.Destinations(self.log.partitions, self.clock),
                 limits=world.limits,
-                **({"nonce_key": NONCE_KEY} | fields),
+                **({"shard": 0, "nonce_key": NONCE_KEY} | fields),
             )
         )
         self._task: asyncio.Task[None] | None = None
