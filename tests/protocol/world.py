@@ -205,7 +205,7 @@ class World:
             self.topics.dead_letters,
         ):
             self.broker.make(topic, shards)
-        for topic in (self.topics.definitions, *self.command_topics):
+        for topic in (self.topics.definitions, self.topics.control, *self.command_topics):
             self.broker.make(topic)
         self.deploy(self.graph)
         self.worker = Worker(self)

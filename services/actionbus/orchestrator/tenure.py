@@ -15,7 +15,7 @@ from actionbus.contracts.errors import BatchTooLarge, Doubt, InvariantBroken, Un
 from actionbus.contracts.positions import ShardPosition
 from actionbus.contracts.run import WorkflowRun
 from actionbus.orchestrator import batch as batches
-from actionbus.orchestrator import reconcile
+from actionbus.orchestrator import control, reconcile
 from actionbus.orchestrator.batch import Batch
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.clocks import BrokerTime
@@ -237,6 +237,7 @@ class Tenure:
         if self._charter.clock.now_ms() - self._departed > self._charter.publish_within_ms:
             raise Doubt("this process stood still for so long that another may own the shard: nothing is published")
         self._dispatcher.send(batch.runs, batch.position.txn_seq)
+        control.tell(self._charter, control.given_up(written, self._holding.store.get), self._time.latest)
         self._settle(written, batch, mark)
         fold.parent = None
         return fold
