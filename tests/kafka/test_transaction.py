@@ -2,7 +2,7 @@
 
 import pytest
 
-from actionbus.contracts.errors import BatchTooLarge, Doubt, Fenced, InvariantBroken
+from actionbus.contracts.errors import BatchTooLarge, Doubt, Fenced, InvariantBroken, Refused
 from actionbus.contracts.limits import Limits
 from actionbus.kafka.connection import Connection
 from actionbus.kafka.transaction import State, TransactionalProducer
@@ -140,8 +140,9 @@ async def test_a_refused_batch_is_doubt(apache_kafka, prefix):
         producer.begin()
         producer.append(good, 0, [record("with it")])
         producer.append(target, 0, [bad])
-        with pytest.raises(Doubt, match=reason):
+        with pytest.raises(Doubt, match=reason) as doubt:
             await producer.commit()
+        assert isinstance(doubt.value.__cause__, Refused)  # unlike silence it will come back
         await producer.close()
     producer = TransactionalProducer(connection, f"{prefix}.a")
     await producer.start()

@@ -252,4 +252,6 @@ class TransactionalProducer:
 
     def _refused(self, code: int, what: str) -> Doubt:
         error = outcomes.refusal(code, what)
-        return Fenced(f"{self._name}: {error}") if isinstance(error, Fenced) else Doubt(f"{self._name}: {error}")
+        doubt = Fenced(f"{self._name}: {error}") if isinstance(error, Fenced) else Doubt(f"{self._name}: {error}")
+        doubt.__cause__ = error  # tells a refusal, which comes back however often one asks, from silence
+        return doubt
