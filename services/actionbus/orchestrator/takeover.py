@@ -22,6 +22,7 @@ from actionbus.orchestrator.tally import Tally
 from actionbus.orchestrator.timers import Timers
 from actionbus.process import metrics
 
+FIRST_SHARD: Final = 0
 PAUSE_EVERY: Final = 1_000  # runs, so that a large shard does not stop the others of this process
 
 _log = structlog.get_logger(__name__)
@@ -112,6 +113,7 @@ async def _trusted_mark(charter: Charter, store: RunStore) -> Mark | None:
 
 async def _first_position(charter: Charter) -> ShardPosition:
     topics, shard = charter.topics, charter.shard
+    await _check_first(charter)
     return ShardPosition(
         partitions=charter.partitions,
         requests_offset=await charter.log.earliest(topics.requests, shard),
@@ -123,12 +125,27 @@ async def _first_position(charter: Charter) -> ShardPosition:
     )
 
 
-async def _check(charter: Charter, position: ShardPosition) -> None:
+async def _check_first(charter: Charter) -> None:
+    """A shard that never wrote may be a partition that was added: any position of the first shard tells."""
+    start = await charter.log.earliest(charter.topics.state, FIRST_SHARD)
+    async with aclosing(charter.log.read(charter.topics.state, FIRST_SHARD, start)) as reading:
+        async for found in reading:
+            for record in found:
+                if record.key == POSITION_KEY:
+                    _check_number(charter, charter.codec.decode(ShardPosition, record.value))
+                    return
+
+
+def _check_number(charter: Charter, position: ShardPosition) -> None:
     if position.partitions != charter.partitions:
         raise SettingsRefused(
             f"this installation was made with {position.partitions} shards and its topics now have "
             f"{charter.partitions} partitions: the number is fixed, make a new installation with another prefix"
         )
+
+
+async def _check(charter: Charter, position: ShardPosition) -> None:
+    _check_number(charter, position)
     for topic, offset in (
         (charter.topics.requests, position.requests_offset),
         (charter.topics.results, position.results_offset),
