@@ -19,6 +19,20 @@ INSTANCES = ("ACTIONBUS_ORCHESTRATOR_GROUP_INSTANCE_ID", "ACTIONBUS_WORKER_GROUP
 COMMAND = [sys.executable, "-m", "actionbus.cli.main"]
 
 
+def connection(bootstrap: str, login: tuple[str, str] | None = None) -> Connection:
+    """For a client of the test, with the credentials that the broker asks for."""
+    if login is None:
+        return Connection(bootstrap_servers=bootstrap, client_id="test")
+    return Connection(
+        bootstrap_servers=bootstrap,
+        client_id="test",
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="PLAIN",
+        sasl_username=login[0],
+        sasl_password=login[1],
+    )
+
+
 @dataclass
 class Service:
     """One process of an installation."""
@@ -112,6 +126,7 @@ class Installation:
     stores: dict[str, str] = field(default_factory=dict)
     extra: dict[str, str] = field(default_factory=dict)
     services: list[Service] = field(default_factory=list)
+    login: tuple[str, str] | None = None  # user and password, for a broker that asks for them
     named: bool = False  # each process keeps its name in its groups, and its share while it is away
     shards: int = 4
 
@@ -126,14 +141,26 @@ class Installation:
             "ACTIONBUS_TOPICS_ACTION_PARTITIONS": "4",
             "ACTIONBUS_TOPICS_REPLICATION_FACTOR": "1",
             "ACTIONBUS_LOG_LEVEL": "warning",
+            **self._credentials,
             **{f"ACTIONBUS_STORE_{name.upper()}_URL": url for name, url in self.stores.items()},
             **self.extra,
         }
 
     @property
+    def _credentials(self) -> dict[str, str]:
+        if self.login is None:
+            return {}
+        return {
+            "ACTIONBUS_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+            "ACTIONBUS_KAFKA_SASL_MECHANISM": "PLAIN",
+            "ACTIONBUS_KAFKA_SASL_USERNAME": self.login[0],
+            "ACTIONBUS_KAFKA_SASL_PASSWORD": self.login[1],
+        }
+
+    @property
     def connection(self) -> Connection:
         """For a client of the test."""
-        return Connection(bootstrap_servers=self.bootstrap, client_id="test")
+        return connection(self.bootstrap, self.login)
 
     def command(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one command of the command line to its end."""

@@ -19,7 +19,13 @@ pytestmark = [pytest.mark.kafka, pytest.mark.java]
 def console_consumer(apache_kafka) -> list[str]:
     """The command that starts Kafka's console consumer; skips, visibly, where Java is missing."""
     del apache_kafka  # it is what skips, or fails where Java is required
-    return [kafka_jars.java(), "-Xmx128m", "-cp", str(kafka_jars.jars() / "*"), "org.apache.kafka.tools.consumer.ConsoleConsumer"]
+    return [
+        kafka_jars.java(),
+        "-Xmx128m",
+        "-cp",
+        str(kafka_jars.jars() / "*"),
+        "org.apache.kafka.tools.consumer.ConsoleConsumer",
+    ]
 
 
 async def test_a_java_console_consumer_reads_every_committed_event(
