@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from actionbus.contracts.errors import SettingsRefused
 from actionbus.kafka.connection import Connection
@@ -21,6 +22,8 @@ from support import apache_kafka as kafka_process
 from support import kafka_jars
 
 _COUNT = itertools.count()
+settings.register_profile("actionbus", deadline=None)  # no test depends on how fast a machine is
+settings.load_profile("actionbus")
 
 
 @dataclass(frozen=True)

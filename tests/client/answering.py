@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Self
 
 from actionbus.contracts import headers, identifiers
-from actionbus.contracts.definitions import ActionSpec, Call, Graph, RetryPolicy, SequenceNode, StepNode
+from actionbus.contracts.decisions import Call, RetryPolicy
+from actionbus.contracts.definitions import ActionSpec, Graph
 from actionbus.contracts.events import WorkflowEvent
+from actionbus.contracts.nodes import SequenceNode, StepNode
 from actionbus.contracts.records import InRecord, OutRecord
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, ActionResult, ResultKind

@@ -3,10 +3,12 @@
 import pytest
 
 from actionbus.contracts.checks import check
-from actionbus.contracts.definitions import Call, Effect, Graph, RetryPolicy, SequenceNode
+from actionbus.contracts.decisions import Call, RetryPolicy
+from actionbus.contracts.definitions import Effect, Graph
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
-from engine.graphs import action, call, emit, fallback, graph, on, ref, retry, sequence, step
+from actionbus.contracts.nodes import SequenceNode
+from engine.graphs import action, call, emit, fallback, graph, on, ref, retry, sequence, sleep, step
 
 IN_A = {"effect": Effect.TRANSACTIONAL, "store": "a"}
 IN_B = {"effect": Effect.TRANSACTIONAL, "store": "b"}
@@ -74,7 +76,7 @@ def test_every_mistake_is_named_at_once():
             {},
             "steps.e reads e, but a node of the kind emit gives no",
         ),
-        ([sequence("s"), step("a", input=ref("steps", "s"))], {}, "reads s, but a node of the kind sequence gives no"),
+        ([sleep("s", 1), step("a", input=ref("steps", "s"))], {}, "reads s, but a node of the kind sleep gives no"),
         ([step("a", undo=call("u", x=ref("steps", "a")))], {}, "an undo reads its own step as made"),
         ([step("a", undo=call("u", x=ref("error")))], {}, "step a, undo: nothing is known here by the name error"),
         (

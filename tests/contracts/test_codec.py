@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import tomllib
 from io import BytesIO
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from actionbus.kafka import codec
 from contracts import samples
 
 GOLDEN = Path(__file__).with_name("golden")
+VERSION = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["version"]
 CODEC = codec.Codec()
 MODELS = pytest.mark.parametrize("model", schemas.MODELS, ids=lambda model: model.__name__)
 SAMPLES = pytest.mark.parametrize("sample", samples.SAMPLES, ids=lambda sample: type(sample).__name__)
@@ -34,7 +36,7 @@ def test_what_is_written_is_read_again(record: Record) -> None:
 @SAMPLES
 def test_the_bytes_of_a_record_are_those_of_its_release(sample: Record) -> None:
     """A full record of each schema has the bytes that were recorded when this version's schemas were made."""
-    golden = json.loads((GOLDEN / "0.1.0.json").read_text())
+    golden = json.loads((GOLDEN / f"{VERSION}.json").read_text())
     assert CODEC.encode(sample).hex() == golden[type(sample).__name__]
 
 

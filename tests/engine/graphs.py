@@ -1,21 +1,35 @@
 """Small workflows for tests of the engine, written as short as they read."""
 
-from actionbus.contracts.definitions import (
-    ActionSpec,
+from actionbus.contracts.decisions import (
     Call,
     Compensate,
     ContinueWith,
-    EmitNode,
     Fail,
     Fallback,
-    Graph,
+    Pause,
     Retry,
     RetryPolicy,
     Rule,
-    SequenceNode,
-    StepNode,
 )
+from actionbus.contracts.definitions import ActionSpec, Graph
 from actionbus.contracts.limits import DEFAULT_LIMITS
+from actionbus.contracts.nodes import (
+    BlockRule,
+    Case,
+    ChooseNode,
+    EmitNode,
+    Handle,
+    MapNode,
+    ParallelNode,
+    RaiseNode,
+    RepeatNode,
+    SequenceNode,
+    SetNode,
+    SleepNode,
+    StepNode,
+    TryNode,
+    WaitNode,
+)
 from actionbus.engine.definition import Definition
 
 DAY_MS = 86_400_000
@@ -53,9 +67,80 @@ def sequence(name, *nodes) -> SequenceNode:
     return SequenceNode(id=name, nodes=nodes)
 
 
-def on(error, then) -> Rule:
+def sequence_giving(name, output, *nodes) -> SequenceNode:
+    """Nodes one after the other, and what they give together."""
+    return SequenceNode(id=name, nodes=nodes, output=output)
+
+
+def put(name, value) -> SetNode:
+    """A value."""
+    return SetNode(id=name, value=value)
+
+
+def throw(name, error_type, message="", **fields) -> RaiseNode:
+    """A failure."""
+    return RaiseNode(id=name, error_type=error_type, message=message, **fields)
+
+
+def parallel(name, *branches, enough=None) -> ParallelNode:
+    """Nodes at the same time."""
+    return ParallelNode(id=name, branches=branches, enough=enough)
+
+
+def choose(name, *cases, otherwise=None) -> ChooseNode:
+    """The first case that holds; each is a condition and a node."""
+    made = tuple(Case(when=when, then=then) for when, then in cases)
+    return ChooseNode(id=name, cases=made, otherwise=otherwise)
+
+
+def each(name, items, body, **fields) -> MapNode:
+    """A node for each item."""
+    return MapNode(id=name, items=items, body=body, **fields)
+
+
+def repeat(name, body, **fields) -> RepeatNode:
+    """A node again and again."""
+    return RepeatNode(id=name, body=body, **fields)
+
+
+def wait(name, signal, **fields) -> WaitNode:
+    """A signal that is waited for."""
+    return WaitNode(id=name, signal=signal, **fields)
+
+
+def sleep(name, for_ms=None, until=None) -> SleepNode:
+    """Time that passes."""
+    return SleepNode(id=name, for_ms=for_ms, until=until)
+
+
+def block(name, body, *rules, always=None) -> TryNode:
+    """A block with rules."""
+    return TryNode(id=name, body=body, rules=rules, always=always)
+
+
+def caught(error, then, **fields) -> BlockRule:
+    """What follows a block's error; None: any."""
+    return BlockRule(error_type=error, then=then, **fields)
+
+
+def handle(node) -> Handle:
+    """Another node instead of the block."""
+    return Handle(node=node)
+
+
+def attempt(name, body) -> TryNode:
+    """A block that is undone when it fails; then the run goes on with the error's type."""
+    return block(name, body, caught(None, handle(put(f"{name}-why", ref("scope", name, "error", "type")))))
+
+
+def cel(text, **names) -> dict:
+    """An expression."""
+    return {"$cel": text, "with": names} if names else {"$cel": text}
+
+
+def on(error, then, when=None) -> Rule:
     """What follows an error; None: any."""
-    return Rule(error_type=error, then=then)
+    return Rule(error_type=error, then=then, when=when)
 
 
 def retry(attempts=3, **fields) -> Retry:
@@ -74,6 +159,7 @@ def go_on_with(value) -> ContinueWith:
 
 
 COMPENSATE = Compensate()
+PAUSE = Pause()
 FAIL = Fail()
 
 

@@ -5,7 +5,6 @@ as transactional actions do, so the books can be held against what the run says.
 """
 
 from itertools import pairwise
-from unittest.mock import patch
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -18,27 +17,30 @@ from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, ActionResult, ResultKind
 from actionbus.contracts.run import StepStatus, WorkflowRun
 from actionbus.engine.advance import advance
-from actionbus.engine.definition import ROOT, Definition, around
+from actionbus.engine.definition import Definition
 from actionbus.engine.dispatch import commands
 from actionbus.engine.inputs import RequestMade, ResultReceived, StartRequested, TimerFired
-from actionbus.engine.shapes import SHAPES
+from actionbus.engine.paths import ROOT, around
 from actionbus.engine.transition import Outcome
 from engine.graphs import (
     COMPENSATE,
     DAY_MS,
     FAIL,
     action,
+    attempt,
     call,
     emit,
     fallback,
     go_on_with,
+    graph,
     on,
+    parallel,
     policy,
     ref,
     retry,
+    sequence,
     step,
 )
-from engine.parallel_shape import NEW_KINDS, attempt, parallel, parallel_graph, sequence_of_any
 from engine.play import RESULTS, START, nonce
 
 ERRORS = ("Oops", "Full", "Busy")
@@ -97,7 +99,7 @@ def definitions(draw):
             each, named = node(depth + 1, [*known, *seen] if kind == "sequence" else known)
             inner.append(each)
             seen += named
-        return (sequence_of_any if kind == "sequence" else parallel)(name, *inner), seen
+        return (sequence if kind == "sequence" else parallel)(name, *inner), seen
 
     nodes, known = [], []
     for _ in range(draw(st.integers(1, 4))):
@@ -106,15 +108,14 @@ def definitions(draw):
         known += named
     inbox = {"effect": Effect.TRANSACTIONAL, "start_to_close_ms": 20}
     actions = {name: action(name, **inbox, retry=policy(2, initial_ms=5)) for name in ("a", "f", "u")}
-    graph = parallel_graph(
+    made = graph(
         *nodes,
-        actions=actions,
+        actions=actions.values(),
         output=[ref("steps", each, "v") for each in known[:2]],
         run_timeout_ms=draw(st.sampled_from([None, None, 200])),
         undo_retry=policy(None, initial_ms=draw(st.sampled_from([0, 5])), cap_ms=50),
     )
-    with patch.dict(SHAPES, NEW_KINDS):
-        return Definition(graph, run_retention_ms=DAY_MS)
+    return Definition(made, run_retention_ms=DAY_MS)
 
 
 class World(RuleBasedStateMachine):
@@ -272,7 +273,7 @@ class World(RuleBasedStateMachine):
 
     def note(self, path, value):
         """An output that later nodes may read; a fallback's is that of its step."""
-        name = path.removesuffix(".f").rpartition(".")[2]
+        name = self.definition.place(path.removesuffix(".f")).node.id
         assert name not in self.outputs, f"{path} has given an output twice"
         self.outputs[name] = value["v"]
 
@@ -363,7 +364,7 @@ class World(RuleBasedStateMachine):
         """Whether a scope around a step may have had it undone."""
         while path != ROOT:
             path = around(path)
-            if self.definition.place(path).node.kind == "attempt":
+            if self.definition.place(path).node.kind == "try":
                 return True
         return False
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionbus.contracts.definitions import RetryPolicy
+from actionbus.contracts.decisions import RetryPolicy
 from actionbus.engine.backoff import attempts, delay_before_next
 
 POLICIES = st.builds(

@@ -4,10 +4,12 @@ from hashlib import sha256
 
 import pytest
 
-from actionbus.contracts.definitions import Graph, SequenceNode, WorkflowDefinition, read_graph
+from actionbus.contracts.definitions import Graph, WorkflowDefinition, read_graph
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import DEFAULT_LIMITS
-from actionbus.engine.definition import Definition, around, beside, static
+from actionbus.contracts.nodes import SequenceNode
+from actionbus.engine.definition import Definition
+from actionbus.engine.paths import around, beside, static
 from engine.graphs import DAY_MS, fallback, graph, on, ref, sequence, step, workflow
 
 

@@ -2,13 +2,11 @@
 
 import pytest
 
-from actionbus.contracts.errors import DefinitionRefused, InvariantBroken
+from actionbus.contracts.errors import InvariantBroken
 from actionbus.contracts.limits import Limits
-from actionbus.engine.definition import Definition
 from actionbus.engine.shapes import SHAPES
-from engine.graphs import DAY_MS, action, emit, fallback, go_on_with, on, policy, ref, sequence, step, workflow
+from engine.graphs import attempt, emit, fallback, go_on_with, on, parallel, policy, ref, sequence, step, workflow
 from engine.matchers import has_ended, is_ignored, live, sent, told
-from engine.parallel_shape import NEW_KINDS, attempt, parallel, parallel_graph
 from engine.play import started
 
 
@@ -107,30 +105,10 @@ def test_a_leaf_holds_nothing():
         shape.finished(None, None, "e", "e.x", None)
 
 
-def test_an_unknown_kind_is_refused():
-    """A graph of a newer version is refused by name, not run in part."""
-    graph = parallel_graph(parallel("p"), actions={})
-    with pytest.raises(DefinitionRefused, match="no kind of node called 'parallel'"):
-        Definition(graph, run_retention_ms=DAY_MS)
-
-
-@pytest.fixture
-def new_kinds(monkeypatch):
-    """Workflows of kinds that the product does not have."""
-    for kind, shape in NEW_KINDS.items():
-        monkeypatch.setitem(SHAPES, kind, shape)
-
-    def made(*nodes, actions="abcdefu", **fields):
-        specs = {name: action(name) for name in actions}
-        return Definition(parallel_graph(*nodes, actions=specs, **fields), run_retention_ms=DAY_MS)
-
-    return made
-
-
-def test_a_new_kind_of_node(new_kinds):
+def test_branches_at_the_same_time():
     """Branches are live at once, are answered in any order, nest, and hand their outputs on when all are done."""
     play = started(
-        new_kinds(
+        workflow(
             step("a"),
             parallel("p", sequence("left", step("b"), step("c")), step("d", input=ref("steps", "a"))),
             step("e", input=[ref("steps", "p"), ref("steps", "d")]),
@@ -143,15 +121,15 @@ def test_a_new_kind_of_node(new_kinds):
     play.succeeds("p.left.b")
     play.succeeds("p.left.c")
     assert live(play.run) == {"p.d": "SUCCEEDED", "p": "SUCCEEDED", "e": "SCHEDULED"}
-    assert play.sent[-1].input == b"[[4,null],4]"
+    assert play.sent[-1].input == b"[[null,4],4]"
     play.succeeds("e")
     has_ended(play, "COMPLETED")
 
 
-def test_a_failed_branch_gives_up_the_other(new_kinds):
+def test_a_failed_branch_gives_up_the_other():
     """The failure leaves the node with all its branches; every step that was dispatched is undone, last first."""
     play = started(
-        new_kinds(
+        workflow(
             step("a", undo="u"),
             parallel("p", sequence("left", step("b", undo="u"), step("c", undo="u")), step("d", undo="u")),
         )
@@ -167,9 +145,9 @@ def test_a_failed_branch_gives_up_the_other(new_kinds):
     has_ended(play, "FAILED")
 
 
-def test_an_undo_in_a_branch_that_is_given_up_leads_nowhere(new_kinds):
+def test_an_undo_in_a_branch_that_is_given_up_leads_nowhere():
     """An undo that a fallback waited for goes on, and the fallback never begins."""
-    play = started(new_kinds(parallel("p", step("b", on(None, fallback("f")), undo="u"), step("c"))))
+    play = started(workflow(parallel("p", step("b", on(None, fallback("f")), undo="u"), step("c"))))
     play.fails("p.b")
     play.fails("p.c")
     assert live(play.run) == {"p.b": "COMPENSATING"}
@@ -178,20 +156,20 @@ def test_an_undo_in_a_branch_that_is_given_up_leads_nowhere(new_kinds):
     assert sent(play) == ["p.b/1", "p.c/1", "p.b/undo/1"]
 
 
-def test_a_branch_may_end_as_soon_as_it_begins(new_kinds):
+def test_a_branch_may_end_as_soon_as_it_begins():
     """Branches that need nobody are done in the transition that enters them, whatever becomes of their neighbours."""
     play = started(
-        new_kinds(parallel("p", emit("x", "t"), step("b", on(None, go_on_with(1)), input=ref("input", "no")))), {}
+        workflow(parallel("p", emit("x", "t"), step("b", on(None, go_on_with(1)), input=ref("input", "no")))), {}
     )
     has_ended(play, "COMPLETED")
     for rest in ([emit("x", "t"), sequence("s")], [sequence("s", emit("x", "t"), emit("y", "t"), emit("z", "t"))]):
-        play = started(new_kinds(parallel("p", step("b", input=ref("input", "no")), *rest), step("c")), {})
+        play = started(workflow(parallel("p", step("b", input=ref("input", "no")), *rest), step("c")), {})
         has_ended(play, "FAILED")
 
 
-def test_branches_back_off_on_their_own(new_kinds):
+def test_branches_back_off_on_their_own():
     """Timers belong to their step: one branch waits while another goes on."""
-    play = started(new_kinds(parallel("p", step("b", retry=policy(3)), step("c", retry=policy(3))), step("d")))
+    play = started(workflow(parallel("p", step("b", retry=policy(3)), step("c", retry=policy(3))), step("d")))
     play.fails("p.b")
     play.passes(500)
     play.fails("p.c")
@@ -202,23 +180,23 @@ def test_branches_back_off_on_their_own(new_kinds):
     assert live(play.run) == {"d": "SCHEDULED"}
 
 
-def test_a_scope_may_catch_a_failure(new_kinds):
+def test_a_scope_may_catch_a_failure():
     """What was done inside is undone, last first, what was done outside stays, and the run goes on after it."""
     play = started(
-        new_kinds(
+        workflow(
             step("a", undo="u"),
             attempt("try", sequence("s", step("b", undo="u"), step("c", undo="u"), step("d"))),
             step("e", input=ref("steps", "try")),
         )
     )
-    for name in ("a", "try.s.b", "try.s.c"):
+    for name in ("a", "try[1].b", "try[1].c"):
         play.succeeds(name)
-    play.fails("try.s.d", "Full")
+    play.fails("try[1].d", "Full")
     assert play.run.status == "RUNNING"
-    assert live(play.run) == {"try.s.c": "COMPENSATING"}
-    play.undoes("try.s.c")
-    assert live(play.run) == {"try.s.b": "COMPENSATING"}
-    play.undoes("try.s.b")
+    assert live(play.run) == {"try[1].c": "COMPENSATING"}
+    play.undoes("try[1].c")
+    assert live(play.run) == {"try[1].b": "COMPENSATING"}
+    play.undoes("try[1].b")
     assert live(play.run) == {"try": "SUCCEEDED", "e": "SCHEDULED"}
     assert play.sent[-1].input == b'"Full"'
     assert [undo.step for undo in play.run.compensations] == ["a"]
@@ -226,54 +204,53 @@ def test_a_scope_may_catch_a_failure(new_kinds):
     has_ended(play, "COMPLETED")
 
 
-def test_a_scope_with_nothing_to_undo_goes_on_at_once(new_kinds):
+def test_a_scope_with_nothing_to_undo_goes_on_at_once():
     """A failure that left nothing behind costs no transition of its own."""
-    play = started(new_kinds(attempt("try", step("b")), step("c")))
-    play.fails("try.b")
+    play = started(workflow(attempt("try", step("b")), step("c")))
+    play.fails("try[1]")
     assert live(play.run) == {"c": "SCHEDULED"}
 
 
-def test_a_scope_waits_for_an_undo_that_is_under_way(new_kinds):
+def test_a_scope_waits_for_an_undo_that_is_under_way():
     """An undo that a fallback waited for belongs to what is undone; the fallback never begins."""
     inside = parallel("p", step("b", on(None, fallback("f")), undo="u"), step("c"))
-    play = started(new_kinds(attempt("try", inside), step("d")))
-    play.fails("try.p.b")
-    play.fails("try.p.c")
-    assert live(play.run) == {"try.p.b": "COMPENSATING"}
-    play.undoes("try.p.b")
+    play = started(workflow(attempt("try", inside), step("d")))
+    play.fails("try[1].b")
+    play.fails("try[1].c")
+    assert live(play.run) == {"try[1].b": "COMPENSATING"}
+    play.undoes("try[1].b")
     assert live(play.run) == {"d": "SCHEDULED"}
-    assert sent(play) == ["try.p.b/1", "try.p.c/1", "try.p.b/undo/1", "d/1"]
+    assert sent(play) == ["try[1].b/1", "try[1].c/1", "try[1].b/undo/1", "d/1"]
 
 
-def test_a_cancel_while_a_scope_is_undone(new_kinds):
+def test_a_cancel_while_a_scope_is_undone():
     """The run heads for its ending: the undo that is under way counts, the others follow, the scope does not go on."""
-    play = started(new_kinds(step("a", undo="u"), attempt("try", step("b", undo="u")), step("c")))
+    play = started(workflow(step("a", undo="u"), attempt("try", step("b", undo="u")), step("c")))
     play.succeeds("a")
-    play.fails("try.b")
+    play.fails("try[1]")
     play.cancels()
-    play.undoes("try.b")
+    play.undoes("try[1]")
     assert live(play.run) == {"a": "COMPENSATING"}
     play.undoes("a")
     has_ended(play, "CANCELLED")
-    assert sent(play) == ["a/1", "try.b/1", "try.b/undo/1", "a/undo/1"]
+    assert sent(play) == ["a/1", "try[1]/1", "try[1]/undo/1", "a/undo/1"]
 
 
-def test_unwinding_is_only_for_who_asked(new_kinds):
+def test_unwinding_is_only_for_who_asked():
     """A node that never asked for an undo of what is inside cannot be told that it is done."""
-    del new_kinds
     with pytest.raises(InvariantBroken, match="did not ask for it"):
-        SHAPES["sequence"].unwound(None, None, "s")
+        SHAPES["sequence"].unwound(None, None, "s", "s.a")
 
 
-def test_branches_are_undone_on_their_own(new_kinds):
+def test_branches_are_undone_on_their_own():
     """A scope does not wait for an undo in another branch, nor does that one lead anywhere but where it belongs."""
     inside = (attempt("try", step("b", undo="u")), step("c", on(None, fallback("f")), undo="u"))
-    play = started(new_kinds(parallel("p", *inside)))
+    play = started(workflow(parallel("p", *inside)))
     play.fails("p.c")
-    play.fails("p.try.b")
-    assert live(play.run) == {"p.c": "COMPENSATING", "p.try.b": "COMPENSATING"}
+    play.fails("p.try[1]")
+    assert live(play.run) == {"p.c": "COMPENSATING", "p.try[1]": "COMPENSATING"}
     play.undoes("p.c")
-    assert live(play.run) == {"p.try.b": "COMPENSATING", "p.c": "FAILED", "p.c.f": "SCHEDULED"}
-    play.undoes("p.try.b")
+    assert live(play.run) == {"p.try[1]": "COMPENSATING", "p.c": "FAILED", "p.c.f": "SCHEDULED"}
+    play.undoes("p.try[1]")
     play.succeeds("p.c.f")
     has_ended(play, "COMPLETED")

@@ -2,7 +2,9 @@
 
 import pytest
 
-from actionbus.contracts.definitions import ActionSpec, Call, Graph, RetryPolicy, SequenceNode, StepNode
+from actionbus.contracts.decisions import Call, RetryPolicy
+from actionbus.contracts.definitions import ActionSpec, Graph
+from actionbus.contracts.nodes import SequenceNode, StepNode
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.results import Emit
 from actionbus.contracts.run import RunStatus

@@ -6,19 +6,12 @@ from dataclasses import dataclass, field
 
 from actionbus.contracts import identifiers
 from actionbus.contracts.commands import ActionCommand, CommandKind
-from actionbus.contracts.definitions import (
-    ActionSpec,
-    Call,
-    Effect,
-    Graph,
-    RetryPolicy,
-    SequenceNode,
-    StepNode,
-    WorkflowDefinition,
-)
+from actionbus.contracts.decisions import Call, RetryPolicy
+from actionbus.contracts.definitions import ActionSpec, Effect, Graph, WorkflowDefinition
 from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.identifiers import POSITION_KEY
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
+from actionbus.contracts.nodes import SequenceNode, StepNode
 from actionbus.contracts.positions import ShardPosition
 from actionbus.contracts.records import InRecord, OutRecord
 from actionbus.contracts.requests import RequestKind, WorkflowRequest

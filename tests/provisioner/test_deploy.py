@@ -2,8 +2,10 @@
 
 import pytest
 
-from actionbus.contracts.definitions import ActionSpec, Call, Graph, SequenceNode, StepNode, WorkflowDefinition
+from actionbus.contracts.decisions import Call
+from actionbus.contracts.definitions import ActionSpec, Graph, WorkflowDefinition
 from actionbus.contracts.errors import Conflict
+from actionbus.contracts.nodes import SequenceNode, StepNode
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, computed_field
 from typing_extensions import TypedDict
 
 from actionbus import Flow, action, workflow
-from actionbus.contracts.definitions import Graph, StepNode
+from actionbus.contracts.definitions import Graph
+from actionbus.contracts.nodes import StepNode
 
 
 class Address(TypedDict):

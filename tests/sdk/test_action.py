@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from actionbus import Action, ActionContext, DefinitionRefused, PayloadRefused, Retry, action
-from actionbus.contracts.definitions import Effect, Encoding, RetryPolicy
+from actionbus.contracts.decisions import RetryPolicy
+from actionbus.contracts.definitions import Effect, Encoding
 from actionbus.contracts.validation import Schema
 
 HERE = Path(__file__)

@@ -3,7 +3,7 @@
 import pytest
 
 from actionbus import DefinitionRefused, Retry
-from actionbus.contracts.definitions import RetryPolicy
+from actionbus.contracts.decisions import RetryPolicy
 
 
 def test_a_retry_becomes_a_policy_in_milliseconds():

@@ -25,19 +25,10 @@ from app import (
 )
 
 from actionbus import DefinitionRefused, Flow, PayloadRefused, Retry, action, rule, workflow
-from actionbus.contracts.definitions import (
-    Call,
-    Compensate,
-    ContinueWith,
-    EmitNode,
-    Fail,
-    Fallback,
-    RetryPolicy,
-    Rule,
-    StepNode,
-    read_graph,
-)
-from actionbus.contracts.definitions import Retry as RetryRule
+from actionbus.contracts.decisions import Call, Compensate, ContinueWith, Fail, Fallback, RetryPolicy, Rule
+from actionbus.contracts.decisions import Retry as RetryRule
+from actionbus.contracts.definitions import read_graph
+from actionbus.contracts.nodes import EmitNode, StepNode
 
 HERE = Path(__file__).name
 

@@ -1,11 +1,11 @@
 """A run's events in sentences: what happened, what was decided, and why. How they are printed is decided elsewhere."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 from actionbus.cli import output
 from actionbus.contracts import payloads
-from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.errors import InvariantBroken, PayloadRefused
 from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.run import Decision, RunStatus
 
@@ -19,6 +19,9 @@ _DECIDED: Final = {
     "fail": "end the run",
     "cancel": "cancel the run",
     "time_out": "end the run, its time is over",
+    "handle": "do something else instead of the block",
+    "pause": "wait for an operator",
+    "terminate": "end the run at once and undo nothing",
 }
 
 
@@ -53,60 +56,83 @@ class Teller:
         return told
 
 
-def _sentence(event: WorkflowEvent, entry: EventEntry) -> str | None:  # noqa: C901, PLR0911, PLR0912 - a table of cases
+_TOLD: Final = {
+    EntryKind.REQUEST_REJECTED: "A request was refused: {why}.",
+    EntryKind.STEP_SCHEDULED: "{step}: {asked}, with {payload}.",
+    EntryKind.STEP_SUCCEEDED: "{step} succeeded{attempt} and gave {payload}.",
+    EntryKind.STEP_FAILED: "{step} failed{attempt}: {error}.",
+    EntryKind.STEP_TIMED_OUT: "{step} took too long{attempt}: {error}.",
+    EntryKind.STEP_SKIPPED: "The run goes on without {step}, as if it had given {payload}.",
+    EntryKind.STEP_CANCELLED: "{step} was given up.",
+    EntryKind.STEP_COMPLETED: "{step} was completed by hand and gave {payload}: {why}.",
+    EntryKind.RETRY_REQUESTED: "Somebody wants {step} to be tried again at once: {why}.",
+    EntryKind.COMPENSATION_SCHEDULED: "{step} is to be undone: {asked}.",
+    EntryKind.COMPENSATION_FAILED: "Undoing {step} failed{attempt}: {error}.",
+    EntryKind.BRANCH_GIVEN_UP: "{step} was given up: {error}.",
+    EntryKind.WAIT_ENDED: "{step} waits no longer: {why}.",
+    EntryKind.CANCEL_REQUESTED: "Somebody cancelled the run: {why}.",
+    EntryKind.TERMINATE_REQUESTED: "Somebody terminated the run: {why}.",
+    EntryKind.RUN_PAUSED: "The run was paused: {why}.",
+    EntryKind.RUN_RESUMED: "The run was resumed: {why}.",
+    EntryKind.RUN_TIMED_OUT: "The run took too long: {why}.",
+    EntryKind.INCIDENT_OPENED: "{step} waits for an operator: {why}.",
+    EntryKind.INCIDENT_CLOSED: "{step} no longer waits for an operator.",
+    EntryKind.RUN_COMPENSATING: "What the run did is being undone, the last first: {why}.",
+    EntryKind.UNKNOWN: "Something happened to {step} that this version of actionbus has no words for.",
+}
+
+
+def _sentence(event: WorkflowEvent, entry: EventEntry) -> str | None:
     """What an entry says; None when it only repeats what the next one tells."""
-    step = entry.step or "the run"
-    attempt = f" on attempt {entry.attempt}" if entry.attempt else ""
     why = (entry.reason or _NO_REASON).rstrip(".")
     match entry.kind:
         case EntryKind.REQUEST_ACCEPTED:
             return None if event.version else f"A request came again and had been carried out before: {why}."
-        case EntryKind.REQUEST_REJECTED:
-            return f"A request was refused: {why}."
         case EntryKind.RUN_STARTED:
             return f"It began with {_payload(entry)}." + (f" Reason given: {why}." if entry.reason else "")
-        case EntryKind.STEP_SCHEDULED:
-            return f"{step}: {_asked(entry)}, with {_payload(entry)}."
-        case EntryKind.STEP_SUCCEEDED:
-            return f"{step} succeeded{attempt} and gave {_payload(entry)}."
-        case EntryKind.STEP_FAILED:
-            return f"{step} failed{attempt}: {_error(entry)}."
-        case EntryKind.STEP_TIMED_OUT:
-            return f"{step} took too long{attempt}: {_error(entry)}."
-        case EntryKind.STEP_SKIPPED:
-            return f"The run goes on without {step}, as if it had given {_payload(entry)}."
-        case EntryKind.STEP_CANCELLED:
-            return f"{step} was given up."
         case EntryKind.DECISION:
             return _decision(entry.decision)
-        case EntryKind.COMPENSATION_SCHEDULED:
-            return f"{step} is to be undone: {_asked(entry)}."
-        case EntryKind.COMPENSATION_FAILED:
-            return f"Undoing {step} failed{attempt}: {_error(entry)}."
+        case EntryKind.RUN_ENDED:
+            gave = f" and gave {_payload(entry)}" if event.status is RunStatus.COMPLETED else f": {_error(entry)}"
+            return f"It is {event.status.value}{gave}."
+        case _:
+            return (
+                _TOLD[entry.kind].format(
+                    step=entry.step or "the run",
+                    attempt=f" on attempt {entry.attempt}" if entry.attempt else "",
+                    why=why,
+                    asked=_asked(entry),
+                    payload=_payload(entry),
+                    error=_error(entry),
+                )
+                if entry.kind in _TOLD
+                else _about_data(entry, why)
+            )
+
+
+def _about_data(entry: EventEntry, why: str) -> str:  # noqa: PLR0911 - a table of cases
+    """An entry whose data says what it is about."""
+    step, fields = entry.step or "the run", _fields(entry)
+    match entry.kind:
         case EntryKind.STEP_COMPENSATED:
-            never = _fields(entry).get("outcome") == "never_happened"
+            never = fields.get("outcome") == "never_happened"
             return f"{step} never happened, and now never will." if never else f"{step} is undone."
         case EntryKind.RECORD_EMITTED:
-            return f"{step} published a record to {_fields(entry).get('topic', 'a topic')}."
-        case EntryKind.CANCEL_REQUESTED:
-            return f"Somebody cancelled the run: {why}."
-        case EntryKind.RUN_TIMED_OUT:
-            return f"The run took too long: {why}."
-        case EntryKind.INCIDENT_OPENED:
-            return f"{step} waits for an operator: {why}."
-        case EntryKind.INCIDENT_CLOSED:
-            return f"{step} no longer waits for an operator."
-        case EntryKind.RUN_COMPENSATING:
-            return f"What the run did is being undone, the last first: {why}."
-        case EntryKind.RUN_ENDED:
-            completed = event.status is RunStatus.COMPLETED
-            return f"It is {event.status.value}" + (
-                f" and gave {_payload(entry)}." if completed else f": {_error(entry)}."
-            )
-        case EntryKind.UNKNOWN:
-            return f"Something happened to {step} that this version of actionbus has no words for."
+            return f"{step} published a record to {fields.get('topic', 'a topic')}."
+        case EntryKind.BRANCH_CHOSEN:
+            return f"{step}: {fields.get('chosen') or 'nothing'} was chosen."
+        case EntryKind.LOOP_BEGAN:
+            return f"{step} goes through {fields.get('items', 'its')} items."
+        case EntryKind.WAIT_BEGAN:
+            signal = f" for the signal {fields['signal']}" if "signal" in fields else ""
+            return f"{step} waits{signal}{_moment(fields.get('until'))}."
+        case EntryKind.SIGNAL_RECEIVED:
+            kept = "" if entry.step else ", before anything waited for it"
+            return f"The signal {fields.get('signal', 'of some name')} came{kept}."
+        case EntryKind.TIMER_CHANGED:
+            return f"{step} waits{_moment(fields.get('to'))} now: {why}."
         case _:
-            assert_never(entry.kind)
+            raise InvariantBroken(f"there are no words for {entry.kind}")
 
 
 def _decision(decision: Decision | None) -> str:
@@ -115,6 +141,10 @@ def _decision(decision: Decision | None) -> str:
     said = _DECIDED.get(decision.decision, decision.decision)
     by = decision.rule or "no rule of the step said otherwise"
     return f"Decided to {said} ({by}): {decision.reason.rstrip('.') or _NO_REASON}."
+
+
+def _moment(at: Any) -> str:
+    return f" until {output.when(at)}" if isinstance(at, int) else ""
 
 
 def _asked(entry: EventEntry) -> str:

@@ -27,6 +27,17 @@ class Limits(BaseModel):
         "refuses it, and it is sent anew: so it cannot be carried out long after its step was undone.",
     )
     live_steps: int = Field(default=10_000, gt=0, description="Most live steps of one run.")
+    map_items: int = Field(default=10_000, gt=0, description="Most items that one map goes through.")
+    map_concurrency: int = Field(default=1_000, gt=0, description="Most items of one map under way at the same time.")
+    moves_per_transition: int = Field(
+        default=2_000,
+        gt=0,
+        description="Nodes that one transition goes through before a loop has to let other runs go on, some 20 ms.",
+    )
+    signals_buffered: int = Field(default=100, ge=0, description="Most signals of one run that nothing waits for yet.")
+    requests_kept: int = Field(
+        default=50, ge=0, description="Ids of requests that a run remembers, so that none is carried out twice."
+    )
     emits_per_result: int = Field(default=100, ge=0, description="Most records one result may emit.")
     error_message_bytes: int = Field(default=4_096, gt=0, description="Longest error message kept of a failed attempt.")
     decisions_kept: int = Field(

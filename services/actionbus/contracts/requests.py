@@ -15,7 +15,7 @@ class RequestKind(StrEnum):
     START = "start"
     """Start a run of a workflow."""
     SIGNAL = "signal"
-    """Hand a named value to a waiting run."""
+    """Hand a named value to a run, which may not wait for it yet."""
     CANCEL = "cancel"
     """Stop the run, undo what it did."""
     TERMINATE = "terminate"
@@ -23,13 +23,15 @@ class RequestKind(StrEnum):
     PAUSE = "pause"
     """Schedule nothing new until resumed."""
     RESUME = "resume"
-    """Go on after a pause or an incident."""
+    """Go on after a pause, and try again what waits for an operator."""
     RETRY_STEP = "retry_step"
-    """Try a failed step again."""
+    """Try a step again that waits for an operator or for its next attempt."""
     SKIP_STEP = "skip_step"
     """Go on as if the step had given this output."""
     COMPLETE_STEP = "complete_step"
     """Complete a step by hand."""
+    CHANGE_TIMER = "change_timer"
+    """Let what waits for a time wait for another one."""
     MIGRATE = "migrate"
     """Move a live run to another version of its definition."""
 
@@ -42,11 +44,24 @@ class WorkflowRequest(Record):
     )
     run_id: str = Field(description="The run it is about, and the key of the record.")
     kind: RequestKind = Field(description="What is asked.")
-    workflow: str | None = Field(default=None, description="start: the workflow's name.")
+    workflow: str | None = Field(default=None, description="start, signal with start: the workflow's name.")
     version: str | None = Field(
         default=None, description="start: the definition's version; the newest deployed one when null."
     )
-    payload: bytes | None = Field(default=None, description="JSON. start: the run's input.")
+    payload: bytes | None = Field(
+        default=None,
+        description="JSON. start: the run's input; signal: what it says; skip_step, complete_step: the step's output.",
+    )
+    signal: str | None = Field(default=None, description="signal: its name.")
+    start_input: bytes | None = Field(
+        default=None, description="JSON. signal with a workflow: the input of the run that is started if there is none."
+    )
+    step: str | None = Field(
+        default=None, description="retry_step, skip_step, complete_step, change_timer: the path of the step or node."
+    )
+    due_at: int | None = Field(
+        default=None, description="change_timer: until when it waits now, epoch milliseconds by the broker's clock."
+    )
     reason: str | None = Field(default=None, description="Why it is asked, in words for the history.")
     requested_by: str | None = Field(default=None, description="Who asks, in words for the history.")
     requested_at: int = Field(

@@ -73,10 +73,14 @@ class TimerKind(StrEnum):
     """A kind that a newer writer knows and this reader does not."""
     RETRY = "retry"
     """The next attempt of a step, or of its compensation, is due."""
+    SCHEDULE_TO_START = "schedule_to_start"
+    """The current attempt of a step waited too long for a worker."""
     START_TO_CLOSE = "start_to_close"
     """The current attempt of a step took too long."""
     SCHEDULE_TO_CLOSE = "schedule_to_close"
     """All attempts of a step together took too long."""
+    WAKE = "wake"
+    """The time has come that the node at a path waits for."""
     RUN_TIMEOUT = "run_timeout"
     """The run took too long."""
     RETENTION = "retention"
@@ -88,7 +92,7 @@ class Timer(Record):
 
     id: int = Field(description="Unique within the run.")
     kind: TimerKind = Field(description="What happens.")
-    step: str | None = Field(default=None, description="The path of the step it is about; null: the run.")
+    step: str | None = Field(default=None, description="The path of the node it is about; null: the run.")
     due_at: int = Field(description="When, epoch milliseconds by the broker's clock.")
 
 
@@ -98,6 +102,10 @@ class ScopeState(Record):
     path: str = Field(description="The path of the node; empty: the root.")
     cursor: int = Field(default=0, description="How far it came; its meaning belongs to the kind of node.")
     data: bytes | None = Field(default=None, description="JSON: what else the kind of node remembers.")
+    items: bytes | None = Field(default=None, description="map: the JSON list it goes through.")
+    gathered: bytes | None = Field(
+        default=None, description="Outputs that wait for the node's end: for each a line, its place, a space, its JSON."
+    )
 
 
 class StepState(Record):
@@ -118,6 +126,7 @@ class StepState(Record):
     output: bytes | None = Field(default=None, description="JSON: the output, once it succeeded.")
     error: ActionError | None = Field(default=None, description="Why the last attempt failed.")
     resolution: bytes | None = Field(default=None, description="JSON: what follows once a failed step is undone.")
+    stuck: str | None = Field(default=None, description="Why it waits for an operator, in words.")
 
 
 class Compensation(Record):
@@ -152,6 +161,37 @@ class Incident(Record):
     since: int = Field(description="Since when, epoch milliseconds by the broker's clock.")
 
 
+class Signal(Record):
+    """A signal that came before anything waited for it."""
+
+    name: str = Field(description="The signal's name.")
+    payload: bytes = Field(description="JSON: what it says.")
+    received_at: int = Field(description="When it came, epoch milliseconds by the broker's clock.")
+
+
+class HeldKind(StrEnum):
+    """What a paused run holds back."""
+
+    UNKNOWN = "unknown"
+    """A kind that a newer writer knows and this reader does not."""
+    ENTER = "enter"
+    """A node whose turn has come."""
+    AGAIN = "again"
+    """The next attempt of a step, or of its compensation."""
+    RESOLVE = "resolve"
+    """What a rule wants in place of a failed step."""
+    UNWIND = "unwind"
+    """What is to be undone."""
+
+
+class Held(Record):
+    """Something that follows once a paused run is resumed."""
+
+    kind: HeldKind = Field(description="What follows.")
+    path: str = Field(description="The path of the node that it follows for.")
+    below: str = Field(default="", description="unwind: below which path it is undone.")
+
+
 class WorkflowRun(Record):
     """Everything about one run. The key of the record is the run id; a tombstone forgets the run."""
 
@@ -179,7 +219,16 @@ class WorkflowRun(Record):
     decisions: tuple[Decision, ...] = Field(
         default=(), description="The latest decisions; all of them are in the events."
     )
-    incident: Incident | None = Field(default=None, description="Why it waits for an operator.")
+    incident: Incident | None = Field(
+        default=None, description="Why it waits for an operator: the first of its stuck steps."
+    )
+    signals: tuple[Signal, ...] = Field(
+        default=(), description="Signals that nothing has waited for yet, oldest first."
+    )
+    held: tuple[Held, ...] = Field(default=(), description="What follows once it is resumed, in order.")
+    requests: tuple[str, ...] = Field(
+        default=(), description="The ids of the latest requests it carried out: none is carried out twice."
+    )
     next_timer: int = Field(default=1, description="The id of the next timer.")
     trace: str | None = Field(default=None, description="The W3C traceparent of the start request.")
     created_at: int = Field(description="When it was started, epoch milliseconds by the broker's clock.")

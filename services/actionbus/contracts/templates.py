@@ -1,33 +1,45 @@
-"""Value templates: JSON with references, the only expressions a definition carries in this version.
+"""Value templates: JSON with references and expressions, all the computing that a definition can do.
 
 A template is any JSON value. An object with the single key ``$ref`` is replaced by the value at that path: a list whose
-first part names the root (``input``, ``steps``, ``made``, ``error``) and whose other parts are keys or list indexes.
-An object with the single key ``$literal`` is replaced by its value as it stands, so any JSON can be said.
+first part names the root and whose other parts are keys or list indexes. An object with the keys ``$cel`` and, if it
+reads anything, ``with`` is replaced by the value of that expression (``expressions``); ``with`` is an object of
+templates, each bound to its name. An object with the single key ``$literal`` is replaced by its value as it stands, so
+any JSON can be said.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from actionbus.contracts import expressions
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.payloads import Json
 
 REF: Final = "$ref"
 LITERAL: Final = "$literal"
+CEL: Final = "$cel"
+WITH: Final = "with"
 INPUT: Final = "input"  # the run's input
-STEPS: Final = "steps"  # the outputs of finished steps, by step id
+STEPS: Final = "steps"  # the outputs of finished nodes, by id
+SCOPE: Final = (
+    "scope"  # what a node around gives to those inside it, by its id: the item of a map, the turn of a repeat
+)
 MADE: Final = "made"  # inside an undo: the output of the step that is undone
-ERROR: Final = "error"  # inside a fallback: the error that led to it
-ROOTS: Final = (INPUT, STEPS, MADE, ERROR)
+ERROR: Final = "error"  # inside a fallback or a rule: the error that led to it
+ATTEMPT: Final = "attempt"  # inside a rule: the attempt that failed, 1 for the first
+ELAPSED: Final = "elapsed_ms"  # inside a rule: milliseconds since the first attempt was scheduled
+ROOTS: Final = (INPUT, STEPS, SCOPE, MADE, ERROR, ATTEMPT, ELAPSED)
 
 Path = tuple[str | int, ...]
 
 
 def references(template: Json) -> Iterator[Path]:
-    """Every reference path in a template, in reading order."""
+    """Every reference path in a template, in reading order; those of expressions among them."""
     if isinstance(template, dict):
         path = reference_path(template)
         if path is not None:
             yield path
+        elif is_expression(template):
+            yield from references(template.get(WITH))
         elif LITERAL not in template or len(template) != 1:
             for value in template.values():
                 yield from references(value)
@@ -48,10 +60,16 @@ def reference_path(template: Json) -> Path | None:
     return tuple(path)
 
 
-def fill(template: Json, roots: Mapping[str, Json]) -> Json:
-    """The value of a template: every reference replaced.
+def is_expression(template: Json) -> bool:
+    """Whether a template is exactly one expression."""
+    return isinstance(template, dict) and CEL in template and template.keys() <= {CEL, WITH}
 
-    Raises PayloadRefused when a path does not exist in the value of its root, or when a root is not given. A root whose
+
+def fill(template: Json, roots: Mapping[str, Json]) -> Json:
+    """The value of a template: every reference and every expression replaced.
+
+    Raises PayloadRefused when a path does not exist in the value of its root, when a root is not given, or when an
+    expression has no value. A root whose
     value is None gives None for every path below it: that is how an undo meets a step whose output nobody ever saw.
     """
     if isinstance(template, dict):
@@ -60,6 +78,9 @@ def fill(template: Json, roots: Mapping[str, Json]) -> Json:
             return _follow(path, roots)
         if len(template) == 1 and LITERAL in template:
             return template[LITERAL]
+        if is_expression(template):
+            names = template.get(WITH) or {}
+            return expressions.evaluate(template[CEL], {name: fill(each, roots) for name, each in names.items()})
         return {key: fill(value, roots) for key, value in template.items()}
     if isinstance(template, list):
         return [fill(value, roots) for value in template]

@@ -8,8 +8,21 @@ from typing import assert_never
 
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionResult, ResultKind
-from actionbus.contracts.run import WorkflowRun
-from actionbus.engine import cancel, compensate, complete, fail, fire, start, started, verdict
+from actionbus.contracts.run import RunStatus, WorkflowRun
+from actionbus.engine import (
+    cancel,
+    compensate,
+    complete,
+    fail,
+    fire,
+    operator,
+    pause,
+    signal,
+    start,
+    started,
+    terminate,
+    verdict,
+)
 from actionbus.engine.definition import Definition
 from actionbus.engine.draft import Draft
 from actionbus.engine.inputs import Input, RequestMade, ResultReceived, StartRequested, TimerFired
@@ -44,11 +57,12 @@ def advance(definition: Definition, run: WorkflowRun | None, event: Input, now: 
 
 
 def _start(definition: Definition, run: WorkflowRun | None, event: StartRequested, now: int, seq: int) -> Transition:
+    if run is not None and event.request.kind is RequestKind.SIGNAL:
+        return _request(definition, run, event.request, now, seq)
     if run is not None:
         return start.second(run, event.request, now)
-    return start.refusal(definition, event.request, now) or _after(
-        start.begin(definition, event, now, seq), Outcome.APPLIED
-    )
+    draft = start.begin(definition, event, now, seq)
+    return _after(draft, Outcome.APPLIED) if isinstance(draft, Draft) else draft
 
 
 def _request(
@@ -57,15 +71,46 @@ def _request(
     if run is None:
         event = verdict.rejected(request, None, "there is no run of that id", now)
         return Transition(run=None, outcome=Outcome.REJECTED, event=event)
-    if request.kind is not RequestKind.CANCEL:
-        event = verdict.rejected(request, run, f"a run cannot be asked to {request.kind} in this version", now)
-        return Transition(run=run, outcome=Outcome.REJECTED, event=event)
+    if request.request_id in run.requests:
+        event = verdict.accepted_before(request, run, "this request was carried out before", now)
+        return Transition(run=run, outcome=Outcome.REPEATED, event=event)
+    if request.kind is RequestKind.CANCEL and run.status is RunStatus.COMPENSATING:
+        event = verdict.accepted_before(request, run, f"the run undoes what it did and will be {run.ending}", now)
+        return Transition(run=run, outcome=Outcome.REPEATED, event=event)
     draft = Draft(definition, run, now, seq)
-    refusal = cancel.refusal(draft, request)
-    if refusal is not None:
-        return refusal
-    cancel.cancel(draft, request)
+    draft.accept(request)
+    refused = f"the run has ended already: it is {run.status}" if run.status.ended else _carry_out(draft, request)
+    if refused is not None:
+        event = verdict.rejected(request, run, refused, now)
+        return Transition(run=run, outcome=Outcome.REJECTED, event=event)
     return _after(draft, Outcome.APPLIED)
+
+
+def _carry_out(draft: Draft, request: WorkflowRequest) -> str | None:  # noqa: C901, PLR0911 - a table of cases
+    """Do what was asked; the reason when it is refused."""
+    match request.kind:
+        case RequestKind.SIGNAL:
+            return signal.signal(draft, request)
+        case RequestKind.CANCEL:
+            return cancel.cancel(draft, request)
+        case RequestKind.TERMINATE:
+            return terminate.terminate(draft, request)
+        case RequestKind.PAUSE:
+            return pause.pause(draft, request)
+        case RequestKind.RESUME:
+            return pause.resume(draft, request)
+        case RequestKind.RETRY_STEP:
+            return operator.retry_step(draft, request)
+        case RequestKind.SKIP_STEP:
+            return operator.skip_step(draft, request)
+        case RequestKind.COMPLETE_STEP:
+            return operator.complete_step(draft, request)
+        case RequestKind.CHANGE_TIMER:
+            return operator.change_timer(draft, request)
+        case RequestKind.START | RequestKind.MIGRATE | RequestKind.UNKNOWN:
+            return f"a run cannot be asked to {request.kind} in this version"
+        case _:
+            assert_never(request.kind)
 
 
 def _answer(draft: Draft, event: ResultReceived, result: ActionResult) -> Outcome:

@@ -2,7 +2,7 @@
 
 from hashlib import blake2b
 
-from actionbus.contracts.definitions import RetryPolicy
+from actionbus.contracts.decisions import RetryPolicy
 
 
 def attempts(policy: RetryPolicy) -> int | None:

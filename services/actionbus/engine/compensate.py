@@ -1,16 +1,15 @@
 """Undoing: last first, one at a time, tried again by the graph's undo policy, at last an incident, never dropped."""
 
 from actionbus.contracts import identifiers, payloads, templates
-from actionbus.contracts.definitions import ContinueWith, Effect, Fallback
-from actionbus.contracts.errors import InvariantBroken, PayloadRefused
+from actionbus.contracts.definitions import Effect
+from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.identifiers import CommandId
 from actionbus.contracts.results import ActionError, ActionResult
-from actionbus.contracts.run import Compensation, Incident, StepState, StepStatus, TimerKind
+from actionbus.contracts.run import Compensation, HeldKind, StepState, StepStatus, TimerKind
 from actionbus.engine import backoff, emits, failure
-from actionbus.engine.definition import ROOT, around
-from actionbus.engine.draft import Draft, below
-from actionbus.engine.resolve import resolve
+from actionbus.engine.draft import Draft
+from actionbus.engine.paths import ROOT, around, below, directly_below
 from actionbus.engine.shapes.step import plan_of
 from actionbus.engine.transition import Outcome
 
@@ -47,14 +46,18 @@ def begin(
     try:
         step = step.replace(input=_input(draft, undo))
     except PayloadRefused as refused:
-        _open_incident(draft, step.replace(dispatch_seq=0), f"the input of the undo cannot be made: {refused}")
+        draft.stick(step.replace(dispatch_seq=0), f"the input of the undo cannot be made: {refused}")
         return
     draft.keep(step)
     draft.tell(EntryKind.COMPENSATION_SCHEDULED, step, step.input)
 
 
 def again(draft: Draft, step: StepState) -> None:
-    """Send the next attempt to undo a step."""
+    """Send the next attempt to undo a step; in a paused run, once it is resumed."""
+    if draft.paused:
+        draft.keep(step.replace(dispatch_seq=0))
+        draft.hold(HeldKind.AGAIN, step.path)
+        return
     step = step.replace(attempt=step.attempt + 1, dispatch_seq=draft.seq, scheduled_at=draft.now)
     draft.keep(step)
     draft.tell(EntryKind.COMPENSATION_SCHEDULED, step, step.input)
@@ -72,18 +75,22 @@ def undone(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
         broken(draft, step, error)
         return Outcome.APPLIED
     data = result.output if result.output and len(result.output) <= draft.definition.limits.payload_bytes else None
+    emits.publish(draft, step, result.emits)
+    close(draft, step, data)
+    return Outcome.APPLIED
+
+
+def close(draft: Draft, step: StepState, data: bytes | None = None, reason: str | None = None) -> None:
+    """A step is undone, by a worker or as an operator says: what waited for it goes on."""
     draft.disarm(step.path)
     del draft.steps[step.path]
-    draft.tell(EntryKind.STEP_COMPENSATED, step, data)
-    emits.publish(draft, step, result.emits)
-    if draft.incident is not None and draft.incident.step == step.path:
-        draft.incident = None
-        draft.note(EntryKind.INCIDENT_CLOSED, step=step.path)
+    draft.tell(EntryKind.STEP_COMPENSATED, step, data, reason)
+    step = draft.unstick(step)
     if step.resolution is not None:
-        resolve(draft, step, _resolution(draft, step.path, step.resolution))
+        draft.undone(step)
     else:
-        draft.unwind(_unwinding(draft, step.path))
-    return Outcome.APPLIED
+        asked = _unwinding(draft, step.path)
+        draft.unwind(asked, directly_below(step.path, asked))
 
 
 def failed(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
@@ -106,12 +113,10 @@ def broken(draft: Draft, step: StepState, error: ActionError) -> None:
     draft.tell(EntryKind.COMPENSATION_FAILED, step, failure.as_bytes(error))
     waiting = step.replace(dispatch_seq=0)
     if not error.retryable and error.type != failure.DEADLINE_PASSED:
-        _open_incident(draft, waiting, f"undoing it failed for good: {error.type}: {error.message}")
+        draft.stick(waiting, f"undoing it failed for good: {error.type}: {error.message}")
         return
     if limit is not None and step.attempt >= limit:
-        _open_incident(
-            draft, waiting, f"all {limit} attempts to undo it failed, the last: {error.type}: {error.message}"
-        )
+        draft.stick(waiting, f"all {limit} attempts to undo it failed, the last: {error.type}: {error.message}")
         return
     delay = error.retry_after_ms
     if delay is None:
@@ -139,16 +144,3 @@ def _input(draft: Draft, undo: Compensation) -> bytes:
         return undo.input
     made = payloads.decode(undo.output) if undo.output is not None else None
     return payloads.encode(templates.fill(payloads.decode(undo.input), {templates.MADE: made}))
-
-
-def _open_incident(draft: Draft, step: StepState, reason: str) -> None:
-    draft.keep(step)
-    draft.incident = Incident(reason=reason, step=step.path, since=draft.now)
-    draft.tell(EntryKind.INCIDENT_OPENED, step, reason=reason)
-
-
-def _resolution(draft: Draft, path: str, data: bytes) -> Fallback | ContinueWith:
-    then = plan_of(draft, path).rules[payloads.decode(data)["rule"] - 1].then
-    if not isinstance(then, Fallback | ContinueWith):
-        raise InvariantBroken(f"run {draft.run.run_id} undid {path} and does not know how to go on")
-    return then

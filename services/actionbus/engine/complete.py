@@ -9,16 +9,19 @@ from actionbus.contracts.results import ActionError, ActionResult
 from actionbus.contracts.run import StepState, StepStatus
 from actionbus.engine import emits, fail, failure
 from actionbus.engine.draft import Draft
-from actionbus.engine.shapes.step import plan_of
+from actionbus.engine.shapes import step as steps
 from actionbus.engine.transition import Outcome
 
 
 def complete(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
-    """Accept a success of any attempt while the step waits for one: the step key is the same, so the effect is one."""
+    """Accept a success of any attempt while the step waits for one: the step key is the same, so the effect is one.
+
+    A step that waits for an operator still waits for one.
+    """
     step = draft.steps.get(command.path)
     if step is None or not 1 <= command.attempt <= step.attempt:
         return Outcome.STALE
-    if step.status is not StepStatus.SCHEDULED and step.status is not StepStatus.BACKING_OFF:
+    if step.status not in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF) and step.stuck is None:
         return Outcome.STALE
     output = result.output if result.output is not None else b"null"
     value, error = _read(draft, step, result, output)
@@ -28,8 +31,10 @@ def complete(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
         fail.broken(draft, step, error)
         return Outcome.APPLIED
     draft.disarm(step.path)
+    draft.unstick(step)
+    draft.held = tuple(each for each in draft.held if each.path != step.path)
     draft.know(step.path, value)
-    _keep_for_undo(draft, step, output)
+    steps.keep_for_undo(draft, step.path, output)
     draft.note(EntryKind.STEP_SUCCEEDED, step=step.path, action=step.action, attempt=command.attempt, data=output)
     emits.publish(draft, step, result.emits)
     draft.finish(step.path, output)
@@ -52,10 +57,3 @@ def _read(draft: Draft, step: StepState, result: ActionResult, output: bytes) ->
     except PayloadRefused as refused:
         return None, failure.refused(failure.OUTPUT_REFUSED, str(refused))
     return value, None
-
-
-def _keep_for_undo(draft: Draft, step: StepState, output: bytes) -> None:
-    if plan_of(draft, step.path).undo_sees_output:
-        draft.compensations = tuple(
-            undo.replace(output=output) if undo.step == step.path else undo for undo in draft.compensations
-        )

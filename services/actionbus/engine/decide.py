@@ -1,85 +1,122 @@
-"""What follows a failed attempt: the rules of the step, read as its author wrote them.
+"""What follows a failed attempt of a step or of a block: its rules, read as its author wrote them.
 
-Rules are tried in order. One that names the error decides at once. One for any error waits until the step's own retry
-policy is used up, so that ``any -> compensate`` does not take the retries away. A retry rule that matches stands in for
-the step's own policy; when it is used up the rules after it decide. Without a rule: the own policy, then compensate.
+Rules are tried in order. One that names the error or has a condition decides at once. One for any error waits until the
+own retry policy is used up, so that ``any -> compensate`` does not take the retries away. A retry rule that matches
+stands in for the own policy; when it is used up the rules after it decide. Without a rule: the own policy, then
+compensate.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from actionbus.contracts.definitions import (
-    Compensate,
-    ContinueWith,
-    Effect,
-    Fail,
-    Fallback,
-    Retry,
-    RetryPolicy,
-    Rule,
-)
+from actionbus.contracts import templates
+from actionbus.contracts.decisions import Compensate, ContinueWith, Fail, Fallback, Pause, Retry, RetryPolicy, Rule
+from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.nodes import BlockRule, Handle
 from actionbus.contracts.results import ActionError
 from actionbus.engine import backoff, failure
-from actionbus.engine.shapes.step import StepPlan
+from actionbus.engine.template import Template
+
+if TYPE_CHECKING:  # the draft belongs to the shapes, which ask here
+    from actionbus.engine.draft import Draft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A failed attempt and what bears on the next one. ``close_at``: when all attempts together must be over."""
+    """A failed attempt and what bears on the next one.
+
+    ``since``: when the first attempt was scheduled. ``close_at``: when all attempts together must be over. ``last``: no
+    time is left. ``once``: another attempt must not be.
+    """
 
     error: ActionError
     attempt: int
     command_id: str
     now: int
+    since: int
     close_at: int | None
     last: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What follows. ``number`` is the place of the rule that decided, from 1; 0: none did."""
 
-    then: Retry | Fallback | ContinueWith | Compensate | Fail
+    then: Retry | Fallback | Handle | ContinueWith | Compensate | Pause | Fail
     number: int
     rule: str
     reason: str
     delay_ms: int = 0
 
 
-def decide(plan: StepPlan, failed: Failure) -> Verdict:
-    """Choose what follows a failed attempt of a step."""
+Holds = Callable[[int], bool]
+"""Whether the condition of the rule with that number, from 1, holds; raises PayloadRefused when it has no answer."""
+
+
+def conditions(draft: "Draft", path: str, whens: Sequence[Template | None], failed: Failure) -> Holds:
+    """The conditions of a node's rules, over what the node can read and the failure."""
+
+    def holds(number: int) -> bool:
+        when = whens[number - 1]
+        if when is None:
+            return True
+        more = {
+            templates.ERROR: failure.as_json(failed.error),
+            templates.ATTEMPT: failed.attempt,
+            templates.ELAPSED: failed.now - failed.since,
+        }
+        return draft.holds(when, path, **more)
+
+    return holds
+
+
+def decide(rules: Sequence[Rule | BlockRule], policy: RetryPolicy, failed: Failure, *, holds: Holds) -> Verdict:
+    """Choose what follows a failed attempt."""
     why_not: list[str] = []
     own = True
     if failed.error.type == failure.DEADLINE_PASSED and not failed.last:
-        delay = backoff.delay_before_next(plan.retry, failed.attempt, failed.command_id)
-        return Verdict(then=Retry(policy=plan.retry), number=0, rule="", reason="it never began", delay_ms=delay)
-    for number, rule in enumerate(plan.rules, start=1):
-        if rule.error_type is not None and rule.error_type != failed.error.type:
+        delay = backoff.delay_before_next(policy, failed.attempt, failed.command_id)
+        return Verdict(then=Retry(policy=policy), number=0, rule="", reason="it never began", delay_ms=delay)
+    for number, rule in enumerate(rules, start=1):
+        if not _matches(number, rule, failed, holds, why_not):
             continue
         if isinstance(rule.then, Retry):
             own = False
-            again = _again(rule.then.policy, plan, failed, why_not, by=(number, _words(number, rule)))
+            again = _again(rule.then.policy, failed, why_not, by=(number, _words(number, rule)))
             if again is not None:
                 return again
             continue
-        if rule.error_type is None and own:
+        if rule.error_type is None and rule.when is None and own:
             own = False
-            again = _again(plan.retry, plan, failed, why_not)
+            again = _again(policy, failed, why_not)
             if again is not None:
                 return again
         return Verdict(then=rule.then, number=number, rule=_words(number, rule), reason=_reason(failed, why_not))
-    again = _again(plan.retry, plan, failed, why_not) if own else None
+    again = _again(policy, failed, why_not) if own else None
     return again or Verdict(then=Compensate(), number=0, rule="", reason=_reason(failed, why_not))
 
 
+def _matches(number: int, rule: Rule | BlockRule, failed: Failure, holds: Holds, why_not: list[str]) -> bool:
+    if rule.error_type is not None and rule.error_type != failed.error.type:
+        return False
+    try:
+        return holds(number)
+    except PayloadRefused as refused:
+        why_not.append(f"the condition of rule {number} has no answer: {refused}")
+        return False
+
+
 def _again(
-    policy: RetryPolicy, plan: StepPlan, failed: Failure, why_not: list[str], *, by: tuple[int, str] = (0, "")
+    policy: RetryPolicy, failed: Failure, why_not: list[str], *, by: tuple[int, str] = (0, "")
 ) -> Verdict | None:
     """Another attempt, or None with the reason added to ``why_not``."""
     limit = backoff.attempts(policy)
     delay = failed.error.retry_after_ms
     if delay is None:
         delay = backoff.delay_before_next(policy, max(failed.attempt, 1), failed.command_id)
-    reason = _hindrance(plan, failed, limit, delay)
+    reason = _hindrance(failed, limit, delay)
     if reason is None:
         of = "" if limit is None else f" of {limit}"
         reason = f"{failed.error.type}: attempt {failed.attempt + 1}{of} follows in {delay} ms"
@@ -89,12 +126,12 @@ def _again(
     return None
 
 
-def _hindrance(plan: StepPlan, failed: Failure, limit: int | None, delay: int) -> str | None:
+def _hindrance(failed: Failure, limit: int | None, delay: int) -> str | None:
     if failed.last:
         return "the time for all attempts together is over"
     if not failed.error.retryable:
         return "another attempt would not help"
-    if plan.action.effect is Effect.AT_MOST_ONCE:
+    if failed.once:
         return "the action runs at most once"
     if limit is not None and failed.attempt >= limit:
         return "it was the only attempt" if limit == 1 else f"all {limit} attempts are used up"
@@ -103,8 +140,13 @@ def _hindrance(plan: StepPlan, failed: Failure, limit: int | None, delay: int) -
     return None
 
 
-def _words(number: int, rule: Rule) -> str:
-    return f"rule {number}: {rule.error_type or 'any error'} -> {rule.then.kind}"
+def _words(number: int, rule: Rule | BlockRule) -> str:
+    when = "" if rule.when is None else f" when {_condition(rule.when)}"
+    return f"rule {number}: {rule.error_type or 'any error'}{when} -> {rule.then.kind}"
+
+
+def _condition(when: object) -> str:
+    return when[templates.CEL] if isinstance(when, dict) and templates.CEL in when else "its condition holds"
 
 
 def _reason(failed: Failure, why_not: list[str]) -> str:

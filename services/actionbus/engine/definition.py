@@ -4,25 +4,23 @@ A static path is a node's place in the graph; a run's path may carry item indexe
 ``charge[].book``.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from actionbus.contracts import templates
 from actionbus.contracts.checks import check
 from actionbus.contracts.definitions import ActionSpec, Graph, WorkflowDefinition, read_graph
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
+from actionbus.contracts.nodes import WaitNode
 from actionbus.contracts.validation import Schema
 from actionbus.engine.liveness import RUN_INPUT, Liveness, liveness
+from actionbus.engine.paths import ROOT, beside, static
 from actionbus.engine.shapes import SHAPES
 from actionbus.engine.shapes.shape import Shape
 from actionbus.engine.template import Template
-
-_INDEX: Final = re.compile(r"\[\d+\]")
-ROOT: Final = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +64,12 @@ class Definition:
         self._outputs = {name: Schema(spec.output_schema) for name, spec in graph.actions.items()}
         self.places: dict[str, Place] = {}
         self._by_id: dict[str, str] = {}
+        self.signals: dict[str, Schema] = {}
         for place in _walk(graph):
             self.places[place.path] = place
             self._by_id[place.node.id] = place.path
+            if isinstance(place.node, WaitNode):
+                self.signals[place.node.signal] = Schema(place.node.payload_schema)
         self.liveness: Liveness = self._liveness()
         self.reads_input = RUN_INPUT in self.liveness.read
 
@@ -104,9 +105,9 @@ class Definition:
         """The schema of an action's output."""
         return self._outputs[action]
 
-    def source(self, step: str, reader: str) -> str:
-        """The run's path of the step with that id, as a node at the run's path ``reader`` sees it."""
-        found = self._by_id[step]
+    def source(self, node: str, reader: str) -> str:
+        """The run's path of the node with that id, as a node at the run's path ``reader`` sees it."""
+        found = self._by_id[node]
         return found if "[" not in found else beside(found, reader)
 
     def _liveness(self) -> Liveness:
@@ -128,24 +129,6 @@ class Definition:
                 readers.setdefault(self._by_id[name], []).append(reader)
 
 
-def static(path: str) -> str:
-    """The static path of a run's path."""
-    return _INDEX.sub("[]", path) if "[" in path else path
-
-
-def beside(path: str, other: str) -> str:
-    """The run's path for a static path, with the item indexes of another run's path that shares its beginning."""
-    indexes = iter(_INDEX.findall(other))
-    return re.sub(re.escape("[]"), lambda _: next(indexes, "[]"), path)
-
-
-def around(path: str) -> str:
-    """The path of the node around the one at this path; both may be a run's paths or static ones."""
-    if path.endswith("]"):
-        return path[: path.rindex("[")]
-    return path.rpartition(".")[0]
-
-
 def _walk(graph: Graph) -> Iterator[Place]:
     waiting: list[tuple[str, str | None, Any]] = [(ROOT, None, graph.root)]
     while waiting:
@@ -154,8 +137,5 @@ def _walk(graph: Graph) -> Iterator[Place]:
         if shape is None:
             raise DefinitionRefused(f"{path}: there is no kind of node called {node.kind!r}")
         yield Place(path=path, parent=parent, node=node, shape=shape, plan=shape.plan(node, graph))
-        below = [
-            (f"{path}{suffix}" if path else suffix.lstrip("."), path, each)
-            for suffix, each in shape.inside(node, graph)
-        ]
+        below = [(f"{path}{suffix}" if path else suffix.lstrip("."), path, each) for suffix, each in shape.inside(node)]
         waiting.extend(reversed(below))

@@ -7,9 +7,14 @@ from actionbus.contracts import payloads, templates
 from actionbus.contracts.errors import InvariantBroken, PayloadRefused
 from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.payloads import Json
+from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.results import ActionError, Emit
 from actionbus.contracts.run import (
     Decision,
+    Held,
+    HeldKind,
+    Incident,
+    RunStatus,
     ScopeState,
     StepState,
     StepStatus,
@@ -18,7 +23,8 @@ from actionbus.contracts.run import (
     WorkflowRun,
 )
 from actionbus.engine.definition import Definition
-from actionbus.engine.moves import Broken, Enter, Failed, Finished, Move, Unwind, where
+from actionbus.engine.moves import Broken, Enter, Failed, Finished, Move, Resolve, Undone, Unwind, where
+from actionbus.engine.paths import below, static
 from actionbus.engine.template import Template, sized
 from actionbus.engine.transition import Outcome, Transition
 
@@ -27,8 +33,9 @@ class Draft:
     """A run being changed. Fields have the meaning they have in ``WorkflowRun``; steps and scopes are kept by path."""
 
     __slots__ = (
-        "_values", "compensations", "decisions", "definition", "emits", "ending", "entries", "error", "incident",
-        "input", "moves", "next_timer", "now", "output", "run", "scopes", "seq", "status", "steps", "timers",
+        "_values", "compensations", "decisions", "definition", "emits", "ending", "entries", "error", "held", "input",
+        "moved", "moves", "next_timer", "now", "output", "requests", "run", "scopes", "seq", "signals", "status",
+        "steps", "timers",
     )  # fmt: skip
 
     def __init__(self, definition: Definition, run: WorkflowRun, now: int, seq: int) -> None:
@@ -48,14 +55,22 @@ class Draft:
         self.timers = run.timers
         self.compensations = run.compensations
         self.decisions = run.decisions
-        self.incident = run.incident
+        self.signals = run.signals
+        self.held = run.held
+        self.requests = run.requests
         self.next_timer = run.next_timer
         self.moves: deque[Move] = deque()
+        self.moved = 0
         self.entries: list[EventEntry] = []
         self.emits: list[Emit] = []
         self._values: dict[str, Json] = {}
 
     # What follows
+
+    @property
+    def busy(self) -> bool:
+        """Whether this transition has taken so long that what could go on without end has to wait for another."""
+        return self.moved >= self.definition.limits.moves_per_transition
 
     def enter(self, path: str) -> None:
         """Let the node at a path begin."""
@@ -73,9 +88,20 @@ class Draft:
         """Let a step's rules decide what follows the failure of its current attempt."""
         self.moves.append(Broken(step, error))
 
-    def unwind(self, path: str) -> None:
-        """Undo what was done below a path, last first; when nothing is left, let the node there know."""
-        self.moves.append(Unwind(path))
+    def resolve(self, path: str) -> None:
+        """Go on after a step that failed for good, as its rule says."""
+        self.moves.append(Resolve(path))
+
+    def undone(self, step: StepState) -> None:
+        """A step is undone that a rule goes on after."""
+        self.moves.append(Undone(step))
+
+    def unwind(self, path: str, below: str) -> None:
+        """Undo what was done below a path, last first; when nothing is left, let the node at ``path`` know.
+
+        ``below`` is the path of a node directly inside ``path``; for the root, the root itself.
+        """
+        self.moves.append(Unwind(path, below))
 
     # Values
 
@@ -98,7 +124,16 @@ class Draft:
             roots[templates.INPUT] = payloads.decode(self.input) if self.input is not None else None
         if template.steps:
             roots[templates.STEPS] = {step: self._value(step, reader) for step in template.steps}
+        if template.scopes:
+            roots[templates.SCOPE] = {scope: self._given(scope, reader) for scope in template.scopes}
         return roots
+
+    def holds(self, condition: Template, reader: str, **more: Json) -> bool:
+        """Whether a condition holds; raises PayloadRefused when it is neither true nor false."""
+        value = self.fill(condition, reader, **more)
+        if not isinstance(value, bool):
+            raise PayloadRefused(f"a condition has to be true or false, not {value!r:.80}")
+        return value
 
     def know(self, path: str, value: Json) -> None:
         """Remember the decoded output of a step for the rest of this transition."""
@@ -112,6 +147,11 @@ class Draft:
                 raise PayloadRefused(f"the step {step} has no output")
             self._values[path] = payloads.decode(state.output) if state.output is not None else None
         return self._values[path]
+
+    def _given(self, scope: str, reader: str) -> Json:
+        path = self.definition.source(scope, reader)
+        place = self.definition.places[static(path)]
+        return place.shape.gives(self, place, path, reader)
 
     # Timers
 
@@ -137,9 +177,14 @@ class Draft:
         """Store a step's state under its path."""
         self.steps[step.path] = step
 
-    def open(self, path: str, cursor: int = 0, data: bytes | None = None) -> None:
-        """Store the state of a node that waits for nodes inside it."""
-        self.scopes[path] = ScopeState(path=path, cursor=cursor, data=data)
+    def open(self, path: str, cursor: int = 0, data: bytes | None = None, **more: bytes | None) -> None:
+        """Store the state of a node that is under way."""
+        self.scopes[path] = ScopeState(path=path, cursor=cursor, data=data, **more)
+
+    def close(self, path: str) -> None:
+        """Forget the state of a node that is not under way any more, and its timers."""
+        self.scopes.pop(path, None)
+        self.disarm(path)
 
     def abandon(self, path: str) -> None:
         """Give up the node at a path with everything inside: live steps, timers, kept outputs, scopes and moves.
@@ -147,17 +192,51 @@ class Draft:
         Compensations stay registered, and an undo that is under way goes on: ``unwind`` waits for it.
         """
         self.moves = deque(move for move in self.moves if not below(where(move), path))
+        self.held = tuple(each for each in self.held if not below(each.path, path))
+        undoing: set[str] = set()
         for step in [each for each in self.steps.values() if below(each.path, path)]:
             if step.status in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF):
                 self.tell(EntryKind.STEP_CANCELLED, step)
             if step.status is StepStatus.COMPENSATING:
                 self.keep(step.replace(resolution=None))
+                undoing.add(step.path)
             else:
-                self.disarm(step.path)
                 del self.steps[step.path]
+        self.timers = tuple(
+            each for each in self.timers if each.step is None or each.step in undoing or not below(each.step, path)
+        )
         self.scopes = {each: scope for each, scope in self.scopes.items() if not below(each, path)}
 
+    # Operators
+
+    def stick(self, step: StepState, reason: str) -> None:
+        """Let a step wait for an operator."""
+        self.keep(step.replace(stuck=reason))
+        self.tell(EntryKind.INCIDENT_OPENED, step, reason=reason)
+
+    def unstick(self, step: StepState) -> StepState:
+        """The step need not wait for an operator any more; the caller keeps what it becomes."""
+        if step.stuck is None:
+            return step
+        self.note(EntryKind.INCIDENT_CLOSED, step=step.path)
+        return step.replace(stuck=None)
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing new may be scheduled."""
+        return self.status is RunStatus.PAUSED
+
+    def hold(self, kind: HeldKind, path: str, below: str = "") -> None:
+        """Keep something for the time when the run is resumed."""
+        self.held = (*self.held, Held(kind=kind, path=path, below=below))
+
     # The story
+
+    def accept(self, request: WorkflowRequest) -> None:
+        """A request is carried out: it is told so, and never carried out again."""
+        self.note(EntryKind.REQUEST_ACCEPTED, request_id=request.request_id)
+        kept = self.definition.limits.requests_kept
+        self.requests = (*self.requests, request.request_id)[-kept:] if kept else ()
 
     def note(self, kind: EntryKind, **fields: Any) -> None:
         """Add an entry to the event."""
@@ -171,25 +250,16 @@ class Draft:
             )
         )
 
-    def decide(self, decision: str, *, step: StepState | None = None, rule: str = "", reason: str) -> None:
-        """Record a decision, in the event and among the run's latest."""
-        made = Decision(
-            step=step.path if step else "",
-            attempt=step.attempt if step else 0,
-            decision=decision,
-            rule=rule,
-            reason=reason,
-            at=self.now,
-        )
+    def decide(
+        self, decision: str, *, path: str = "", action: str | None = None, attempt: int = 0, rule: str = "", reason: str
+    ) -> None:
+        """Record a decision about a node, or about the run, in the event and among the run's latest."""
+        made = Decision(step=path, attempt=attempt, decision=decision, rule=rule, reason=reason, at=self.now)
         kept = self.definition.limits.decisions_kept
         self.decisions = (*self.decisions, made)[-kept:] if kept else ()
         self.entries.append(
             EventEntry(
-                kind=EntryKind.DECISION,
-                step=step.path if step else None,
-                action=step.action if step else None,
-                attempt=step.attempt or None if step else None,
-                decision=made,
+                kind=EntryKind.DECISION, step=path or None, action=action, attempt=attempt or None, decision=made
             )
         )
 
@@ -215,7 +285,10 @@ class Draft:
             timers=self.timers,
             compensations=self.compensations,
             decisions=self.decisions,
-            incident=self.incident,
+            incident=self._incident(),
+            signals=self.signals,
+            held=self.held,
+            requests=self.requests,
             next_timer=self.next_timer,
             updated_at=self.now,
         )
@@ -233,7 +306,12 @@ class Draft:
             )
         return Transition(run=run, outcome=Outcome.APPLIED, event=event, emits=tuple(self.emits))
 
-
-def below(path: str, scope: str) -> bool:
-    """Whether a path is that of a node, or of one inside it."""
-    return scope in ("", path) or path.startswith((f"{scope}.", f"{scope}["))
+    def _incident(self) -> Incident | None:
+        """The first stuck step calls for an operator; once it goes on, the next one does."""
+        known = self.run.incident
+        if known is not None and known.step in self.steps and self.steps[known.step].stuck is not None:
+            return known
+        stuck = next((step for step in self.steps.values() if step.stuck is not None), None)
+        if stuck is None:
+            return None
+        return Incident(reason=stuck.stuck or "", step=stuck.path, since=self.now)

@@ -5,8 +5,8 @@ from actionbus.contracts.events import EntryKind
 from actionbus.contracts.results import ActionError
 from actionbus.contracts.run import RunStatus, TimerKind
 from actionbus.engine import failure
-from actionbus.engine.definition import ROOT
 from actionbus.engine.draft import Draft
+from actionbus.engine.paths import ROOT
 
 
 def complete(draft: Draft) -> None:
@@ -35,12 +35,14 @@ def head_for(draft: Draft, ending: RunStatus, error: ActionError, *, only: str |
         draft.compensations = tuple(undo for undo in draft.compensations if undo.step == only)
     draft.timers = tuple(timer for timer in draft.timers if timer.step is not None)
     draft.input = None
-    draft.status = RunStatus.COMPENSATING
+    draft.signals = ()
+    if not draft.paused:
+        draft.status = RunStatus.COMPENSATING
     draft.ending = ending
     draft.error = error
     if draft.compensations or draft.steps:
         draft.note(EntryKind.RUN_COMPENSATING, reason=f"{error.type}: {error.message}")
-    draft.unwind(ROOT)
+    draft.unwind(ROOT, ROOT)
 
 
 def arrive(draft: Draft) -> None:
@@ -51,11 +53,20 @@ def arrive(draft: Draft) -> None:
     _close(draft, draft.ending, failure.as_bytes(draft.error), reason)
 
 
+def at_once(draft: Draft, status: RunStatus, error: ActionError) -> None:
+    """End the run as it stands: nothing is undone."""
+    draft.abandon(ROOT)
+    draft.error = error
+    _close(draft, status, failure.as_bytes(error), f"{error.type}: {error.message}")
+
+
 def _close(draft: Draft, status: RunStatus, data: bytes, reason: str | None = None) -> None:
     draft.status = status
     draft.ending = None
     draft.input = None
-    draft.incident = None
+    draft.signals = ()
+    draft.held = ()
+    draft.moves.clear()
     draft.steps.clear()
     draft.scopes.clear()
     draft.timers = ()

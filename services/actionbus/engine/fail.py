@@ -3,15 +3,16 @@
 from typing import assert_never
 
 from actionbus.contracts import identifiers, payloads
-from actionbus.contracts.definitions import Compensate, ContinueWith, Fail, Fallback, Retry
+from actionbus.contracts.decisions import Compensate, ContinueWith, Fail, Fallback, Pause, Retry
+from actionbus.contracts.definitions import Effect
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.identifiers import CommandId
+from actionbus.contracts.nodes import Handle
 from actionbus.contracts.results import ActionError, ActionResult
 from actionbus.contracts.run import RunStatus, StepState, StepStatus, TimerKind
-from actionbus.engine import compensate, end, failure
-from actionbus.engine.decide import Failure, Verdict, decide
+from actionbus.engine import end, failure
+from actionbus.engine.decide import Failure, Verdict, conditions, decide
 from actionbus.engine.draft import Draft
-from actionbus.engine.resolve import resolve
 from actionbus.engine.shapes import step as steps
 from actionbus.engine.transition import Outcome
 
@@ -30,11 +31,17 @@ def fail(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
     return Outcome.APPLIED
 
 
-def timed_out(draft: Draft, step: StepState, *, all_attempts: bool) -> None:
-    """An attempt of a step took too long, or all its attempts together."""
-    what = "all attempts together" if all_attempts else f"attempt {step.attempt}"
-    error = ActionError(type=failure.TIMEOUT, message=f"{what} took longer than allowed")
-    broken(draft, step, error, told=EntryKind.STEP_TIMED_OUT, last=all_attempts)
+def timed_out(draft: Draft, step: StepState, kind: TimerKind) -> None:
+    """An attempt of a step took too long or found no worker, or all its attempts together took too long."""
+    match kind:
+        case TimerKind.SCHEDULE_TO_CLOSE:
+            message = "all attempts together took longer than allowed"
+        case TimerKind.SCHEDULE_TO_START:
+            message = f"no worker began attempt {step.attempt} in time"
+        case _:
+            message = f"attempt {step.attempt} took longer than allowed"
+    error = ActionError(type=failure.TIMEOUT, message=message)
+    broken(draft, step, error, told=EntryKind.STEP_TIMED_OUT, last=kind is TimerKind.SCHEDULE_TO_CLOSE)
 
 
 def broken(
@@ -42,21 +49,29 @@ def broken(
 ) -> None:
     """Let a step's rules decide about a failed attempt, and do what they say. ``last``: no time is left."""
     error = failure.bounded(error, draft.definition.limits)
-    draft.disarm(step.path, TimerKind.START_TO_CLOSE)
+    draft.disarm(step.path, TimerKind.START_TO_CLOSE, TimerKind.SCHEDULE_TO_START)
     draft.tell(told, step, failure.as_bytes(error))
     key = identifiers.step_key(draft.run.run_id, draft.run.incarnation, step.path)
-    verdict = decide(
-        steps.plan_of(draft, step.path),
-        Failure(
-            error=error,
-            attempt=step.attempt,
-            command_id=identifiers.command_id(key, step.attempt),
-            now=draft.now,
-            close_at=draft.due_at(step.path, TimerKind.SCHEDULE_TO_CLOSE),
-            last=last,
-        ),
+    plan = steps.plan_of(draft, step.path)
+    failed = Failure(
+        error=error,
+        attempt=step.attempt,
+        command_id=identifiers.command_id(key, step.attempt),
+        now=draft.now,
+        since=step.first_scheduled_at or draft.now,
+        close_at=draft.due_at(step.path, TimerKind.SCHEDULE_TO_CLOSE),
+        last=last,
+        once=plan.action.effect is Effect.AT_MOST_ONCE,
     )
-    draft.decide(verdict.then.kind, step=step, rule=verdict.rule, reason=verdict.reason)
+    verdict = decide(plan.rules, plan.retry, failed, holds=conditions(draft, step.path, plan.conditions, failed))
+    draft.decide(
+        verdict.then.kind,
+        path=step.path,
+        action=step.action,
+        attempt=step.attempt,
+        rule=verdict.rule,
+        reason=verdict.reason,
+    )
     _carry_out(draft, step.replace(error=error), error, verdict)
 
 
@@ -71,14 +86,13 @@ def _carry_out(draft: Draft, step: StepState, error: ActionError, verdict: Verdi
     draft.disarm(step.path)
     draft.steps.pop(step.path, None)
     match verdict.then:
-        case Fallback() | ContinueWith() as then:
-            undo = next((each for each in reversed(draft.compensations) if each.step == step.path), None)
-            if undo is None:
-                resolve(draft, step, then)
-            else:
-                compensate.begin(draft, undo, resolution=payloads.encode({"rule": verdict.number}), error=error)
-        case Compensate():
+        case Fallback() | ContinueWith():
+            draft.keep(step.replace(status=StepStatus.FAILED, resolution=payloads.encode({"rule": verdict.number})))
+            draft.resolve(step.path)
+        case Compensate() | Handle():
             draft.fail(step.path, error)
+        case Pause():
+            draft.stick(step.replace(status=StepStatus.FAILED), verdict.reason)
         case Fail():
             end.head_for(draft, RunStatus.FAILED, error, only=step.path)
         case _:

@@ -11,8 +11,11 @@ from actionbus.contracts.results import ActionError
 # The error types that actionbus itself gives; everything else is the user's.
 TIMEOUT: Final = "Timeout"
 CANCELLED: Final = "Cancelled"
+TERMINATED: Final = "Terminated"
 INPUT_REFUSED: Final = "InputRefused"
 OUTPUT_REFUSED: Final = "OutputRefused"
+CONDITION_REFUSED: Final = "ConditionRefused"
+TOO_MANY_TURNS: Final = "TooManyTurns"
 RESULT_TOO_LARGE: Final = "ResultTooLarge"
 EMIT_REFUSED: Final = "EmitRefused"
 DEADLINE_PASSED: Final = "DeadlinePassed"

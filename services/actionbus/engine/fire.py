@@ -23,10 +23,10 @@ def fire(draft: Draft, timer_id: int) -> Outcome:
     match timer.kind:
         case TimerKind.RETRY:
             _retry(draft, _step(draft, timer))
-        case TimerKind.START_TO_CLOSE:
-            _took_too_long(draft, _step(draft, timer))
-        case TimerKind.SCHEDULE_TO_CLOSE:
-            fail.timed_out(draft, _step(draft, timer), all_attempts=True)
+        case TimerKind.START_TO_CLOSE | TimerKind.SCHEDULE_TO_START | TimerKind.SCHEDULE_TO_CLOSE:
+            _took_too_long(draft, _step(draft, timer), timer.kind)
+        case TimerKind.WAKE:
+            _wake(draft, timer.step or "")
         case TimerKind.RUN_TIMEOUT:
             _run_took_too_long(draft)
         case _:
@@ -41,12 +41,19 @@ def _retry(draft: Draft, step: StepState) -> None:
         steps.again(draft, step)
 
 
-def _took_too_long(draft: Draft, step: StepState) -> None:
+def _wake(draft: Draft, path: str) -> None:
+    place = draft.definition.place(path)
+    if place is None:
+        raise InvariantBroken(f"run {draft.run.run_id} has a timer for {path}, which its definition does not know")
+    place.shape.woke(draft, place, path)
+
+
+def _took_too_long(draft: Draft, step: StepState, kind: TimerKind) -> None:
     if step.status is StepStatus.COMPENSATING:
         error = ActionError(type=failure.TIMEOUT, message=f"attempt {step.attempt} took longer than allowed")
         compensate.broken(draft, step, error)
     else:
-        fail.timed_out(draft, step, all_attempts=False)
+        fail.timed_out(draft, step, kind)
 
 
 def _run_took_too_long(draft: Draft) -> None:

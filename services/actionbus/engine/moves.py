@@ -39,21 +39,39 @@ class Failed:
 
 
 @dataclass(slots=True)
-class Unwind:
-    """The next compensation below a path is due; when none is left, the node there goes on. The root: the run ends."""
+class Resolve:
+    """A step failed for good, and its rule says how the run goes on."""
 
     path: str
 
 
-Move = Enter | Finished | Broken | Failed | Unwind
+@dataclass(slots=True)
+class Undone:
+    """A step is undone so that the run goes on as its rule says."""
+
+    step: StepState
+
+
+@dataclass(slots=True)
+class Unwind:
+    """The next compensation below a path is due; when none is left, the node at ``path`` goes on.
+
+    ``below`` is a node directly inside that one; for the root, the root itself, and then the run ends.
+    """
+
+    path: str
+    below: str
+
+
+Move = Enter | Finished | Broken | Failed | Resolve | Undone | Unwind
 
 
 def where(move: Move) -> str:
     """The path that a move is about."""
     match move:
-        case Enter(path=path) | Finished(path=path) | Failed(path=path) | Unwind(path=path):
+        case Enter(path=path) | Finished(path=path) | Failed(path=path) | Resolve(path=path) | Unwind(path=path):
             return path
-        case Broken(step=step):
+        case Broken(step=step) | Undone(step=step):
             return step.path
         case _:
             assert_never(move)

@@ -4,18 +4,22 @@ from typing import assert_never
 
 from actionbus.contracts.errors import InvariantBroken
 from actionbus.contracts.results import ActionError
-from actionbus.contracts.run import RunStatus, StepState, StepStatus
-from actionbus.engine import compensate, end, fail
-from actionbus.engine.definition import ROOT, Place, around, beside
+from actionbus.contracts.run import HeldKind, RunStatus, StepState, StepStatus
+from actionbus.engine import compensate, end, fail, resolve
+from actionbus.engine.definition import Place
 from actionbus.engine.draft import Draft
 from actionbus.engine.liveness import RUN_INPUT
-from actionbus.engine.moves import Broken, Enter, Failed, Finished, Unwind
+from actionbus.engine.moves import Broken, Enter, Failed, Finished, Move, Resolve, Undone, Unwind
+from actionbus.engine.paths import ROOT, around, beside
 
 
 def settle(draft: Draft) -> None:
-    """Carry on every move, in the order they were left."""
+    """Carry on every move, in the order they were left; what would schedule something in a paused run is held."""
     while draft.moves:
         move = draft.moves.popleft()
+        draft.moved += 1
+        if draft.paused and _held(draft, move):
+            continue
         match move:
             case Enter(path=path):
                 place = _place(draft, path)
@@ -26,10 +30,27 @@ def settle(draft: Draft) -> None:
                 fail.broken(draft, step, error)
             case Failed(path=path, error=error):
                 _failed(draft, path, error)
-            case Unwind(path=path):
-                _unwind(draft, path)
+            case Resolve(path=path):
+                resolve.begin(draft, path)
+            case Undone(step=step):
+                resolve.go_on(draft, step)
+            case Unwind(path=path, below=below):
+                _unwind(draft, path, below)
             case _:
                 assert_never(move)
+
+
+def _held(draft: Draft, move: Move) -> bool:
+    match move:
+        case Enter(path=path):
+            draft.hold(HeldKind.ENTER, path)
+        case Resolve(path=path):
+            draft.hold(HeldKind.RESOLVE, path)
+        case Unwind(path=path, below=below):
+            draft.hold(HeldKind.UNWIND, path, below)
+        case _:
+            return False
+    return True
 
 
 def _finished(draft: Draft, path: str, output: bytes | None) -> None:
@@ -63,15 +84,15 @@ def _failed(draft: Draft, path: str, error: ActionError) -> None:
         outside.shape.failed(draft, outside, outer, path, error)
 
 
-def _unwind(draft: Draft, path: str) -> None:
-    """Begin the next compensation below a path; when none is left, the root's end is the run's."""
-    if compensate.next_below(draft, path):
+def _unwind(draft: Draft, path: str, below: str) -> None:
+    """Begin the next compensation below a path; when none is left, the node that asked goes on, or the run ends."""
+    if compensate.next_below(draft, below):
         return
     if path == ROOT:
         end.arrive(draft)
     else:
         place = _place(draft, path)
-        place.shape.unwound(draft, place, path)
+        place.shape.unwound(draft, place, path, below)
 
 
 def _place(draft: Draft, path: str) -> Place:

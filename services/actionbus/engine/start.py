@@ -3,12 +3,13 @@
 from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.errors import IdentifierRefused, PayloadRefused
 from actionbus.contracts.events import EntryKind
-from actionbus.contracts.requests import WorkflowRequest
+from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.run import RunStatus, TimerKind, WorkflowRun
-from actionbus.engine import failure, verdict
-from actionbus.engine.definition import ROOT, Definition
+from actionbus.engine import failure, signal, verdict
+from actionbus.engine.definition import Definition
 from actionbus.engine.draft import Draft
 from actionbus.engine.inputs import StartRequested
+from actionbus.engine.paths import ROOT
 from actionbus.engine.template import sized
 from actionbus.engine.transition import Outcome, Transition
 
@@ -22,24 +23,17 @@ def second(run: WorkflowRun, request: WorkflowRequest, now: int) -> Transition:
     return Transition(run=run, outcome=Outcome.REJECTED, event=event)
 
 
-def refusal(definition: Definition, request: WorkflowRequest, now: int) -> Transition | None:
-    """The answer to a request that cannot be a run: its id, or an input that does not fit."""
-    try:
-        identifiers.run_id(request.run_id)
-        definition.input_schema.check(payloads.decode(sized(_input(request), definition.limits)))
-    except IdentifierRefused as refused:
-        reason = str(refused)
-    except PayloadRefused as refused:
-        reason = f"the input is refused: {refused}"
-    else:
-        return None
-    return Transition(run=None, outcome=Outcome.REJECTED, event=verdict.rejected(request, None, reason, now))
-
-
-def begin(definition: Definition, event: StartRequested, now: int, seq: int) -> Draft:
-    """A run that is about to enter its first node."""
+def begin(definition: Definition, event: StartRequested, now: int, seq: int) -> Draft | Transition:
+    """A run that is about to enter its first node, or the answer to a request that cannot be one."""
     request = event.request
     data = _input(request)
+    try:
+        identifiers.run_id(request.run_id)
+        definition.input_schema.check(payloads.decode(sized(data, definition.limits)))
+    except IdentifierRefused as refused:
+        return _refused(request, str(refused), now)
+    except PayloadRefused as refused:
+        return _refused(request, f"the input is refused: {refused}", now)
     run = WorkflowRun(
         run_id=request.run_id,
         incarnation=event.incarnation,
@@ -61,11 +55,21 @@ def begin(definition: Definition, event: StartRequested, now: int, seq: int) -> 
     draft.note(EntryKind.REQUEST_ACCEPTED, request_id=request.request_id)
     reason = request.reason and failure.cut(request.reason, definition.limits.error_message_bytes)
     draft.note(EntryKind.RUN_STARTED, data=data, reason=reason)
+    if request.kind is RequestKind.SIGNAL:
+        refusal = signal.signal(draft, request)  # nothing waits yet: it is kept until something does
+        if refusal is not None:
+            return _refused(request, refusal, now)
+        draft.requests = (request.request_id,)
     if definition.graph.run_timeout_ms is not None:
         draft.arm(TimerKind.RUN_TIMEOUT, now + definition.graph.run_timeout_ms)
     draft.enter(ROOT)
     return draft
 
 
+def _refused(request: WorkflowRequest, reason: str, now: int) -> Transition:
+    return Transition(run=None, outcome=Outcome.REJECTED, event=verdict.rejected(request, None, reason, now))
+
+
 def _input(request: WorkflowRequest) -> bytes:
-    return request.payload if request.payload is not None else b"null"
+    given = request.start_input if request.kind is RequestKind.SIGNAL else request.payload
+    return given if given is not None else b"null"

@@ -20,7 +20,7 @@ def started(draft: Draft, command: CommandId) -> Outcome:
         limit = draft.definition.action(step.action).start_to_close_ms
     else:
         limit = plan_of(draft, step.path).start_to_close_ms
-    draft.disarm(step.path, TimerKind.START_TO_CLOSE)
+    draft.disarm(step.path, TimerKind.START_TO_CLOSE, TimerKind.SCHEDULE_TO_START)
     draft.arm(TimerKind.START_TO_CLOSE, draft.now + limit, step.path)
     return Outcome.APPLIED
 

@@ -11,10 +11,11 @@ from actionbus.contracts.payloads import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A template and what is known of it before any run: which steps it reads, in order, and what else."""
+    """A template and what is known of it before any run: which steps and scopes it reads, and what else."""
 
     body: Json
     steps: tuple[str, ...]
+    scopes: tuple[str, ...]
     reads_input: bool
     reads_made: bool
     reads_error: bool
@@ -27,12 +28,24 @@ class Template:
         roots = {path[0] for path in paths}
         return cls(
             body=body,
-            steps=tuple(dict.fromkeys(str(path[1]) for path in paths if path[0] == templates.STEPS and len(path) > 1)),
+            steps=_named(paths, templates.STEPS),
+            scopes=_named(paths, templates.SCOPE),
             reads_input=templates.INPUT in roots,
             reads_made=templates.MADE in roots,
             reads_error=templates.ERROR in roots,
-            constant=None if roots else payloads.encode(templates.fill(body, {})),
+            constant=None if roots else _constant(body),
         )
+
+
+def _named(paths: list[templates.Path], root: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(path[1]) for path in paths if path[0] == root and len(path) > 1))
+
+
+def _constant(body: Json) -> bytes | None:
+    try:
+        return payloads.encode(templates.fill(body, {}))
+    except PayloadRefused:  # an expression without a value: whoever fills it is told so
+        return None
 
 
 def sized(data: bytes, limits: Limits) -> bytes:

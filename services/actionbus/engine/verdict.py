@@ -1,8 +1,10 @@
 """The answer to a request that changes no run: an event of version 0, for whoever waits for it."""
 
 from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
+from actionbus.contracts.limits import Limits
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.run import RunStatus, WorkflowRun
+from actionbus.engine import failure
 
 
 def rejected(request: WorkflowRequest, run: WorkflowRun | None, reason: str, now: int) -> WorkflowEvent:
@@ -13,6 +15,14 @@ def rejected(request: WorkflowRequest, run: WorkflowRun | None, reason: str, now
 def accepted_before(request: WorkflowRequest, run: WorkflowRun, reason: str, now: int) -> WorkflowEvent:
     """The request had been carried out before it was asked again."""
     return _verdict(EntryKind.REQUEST_ACCEPTED, request, run, reason, now)
+
+
+def said(request: WorkflowRequest, limits: Limits) -> str:
+    """Who asks, and why, in words, cut to what is kept of words."""
+    reason = request.reason or "no reason was given"
+    return failure.cut(
+        f"{request.requested_by}: {reason}" if request.requested_by else reason, limits.error_message_bytes
+    )
 
 
 def _verdict(

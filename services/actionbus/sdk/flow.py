@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar, assert_never
 
-from actionbus.contracts import definitions, identifiers
-from actionbus.contracts.definitions import EmitNode, RetryPolicy, StepNode
+from actionbus.contracts import decisions, identifiers
+from actionbus.contracts.decisions import RetryPolicy
 from actionbus.contracts.errors import IdentifierRefused
+from actionbus.contracts.nodes import EmitNode, StepNode
 from actionbus.contracts.templates import ERROR, MADE, STEPS
 from actionbus.sdk import duration, fitting, place, shape
 from actionbus.sdk.action import TOPIC, Action
@@ -110,13 +111,13 @@ class Flow:
         if other is not action:
             raise writing.refusal(f"two actions have the id {action.id}: {other.declared_at} and {action.declared_at}")
 
-    def _call(self, call: Call[Any], writing: Writing) -> definitions.Call:
+    def _call(self, call: Call[Any], writing: Writing) -> decisions.Call:
         self._use(call.action, writing)
-        return definitions.Call(action=call.action.id, input=writing.call(call.take()))
+        return decisions.Call(action=call.action.id, input=writing.call(call.take()))
 
     def _undo(
         self, step: str, action: Action[..., Any], undo: Callable[[Any], Call[Any]], writing: Writing
-    ) -> definitions.Call:
+    ) -> decisions.Call:
         scope = object()
         returns = action.signature.returns
         made = Origin((MADE,), returns, shape.of(returns, "given"), scope, unseen=action.store is None)
@@ -139,11 +140,11 @@ class Flow:
             )
         return self._call(call, Writing(call.place, (self._draft, scope)))
 
-    def _rule(self, rule: OnFailure[Any], action: Action[..., Any]) -> definitions.Rule:
+    def _rule(self, rule: OnFailure[Any], action: Action[..., Any]) -> decisions.Rule:
         writing = Writing(rule.place, (self._draft,))
-        return definitions.Rule(error_type=rule.error_type, then=self._resolution(rule, action, writing))
+        return decisions.Rule(error_type=rule.error_type, then=self._resolution(rule, action, writing))
 
-    def _fallback(self, rule: OnFailure[Any], action: Action[..., Any], writing: Writing) -> definitions.Fallback:
+    def _fallback(self, rule: OnFailure[Any], action: Action[..., Any], writing: Writing) -> decisions.Fallback:
         scope = object()
         call = rule.fallback
         if callable(call):
@@ -154,21 +155,21 @@ class Flow:
         wrong = fitting.mismatch(given, shape.of(action.signature.returns, "given"))
         if wrong is not None:
             raise writing.refusal(f"{call.action.id} cannot stand in for {action.id}: {wrong}")
-        return definitions.Fallback(call=self._call(call, Writing(call.place, (self._draft, scope))))
+        return decisions.Fallback(call=self._call(call, Writing(call.place, (self._draft, scope))))
 
-    def _resolution(self, rule: OnFailure[Any], action: Action[..., Any], writing: Writing) -> definitions.Resolution:
+    def _resolution(self, rule: OnFailure[Any], action: Action[..., Any], writing: Writing) -> decisions.Resolution:
         returns = action.signature.returns
         match rule.then:
             case "retry":
-                return definitions.Retry(policy=RetryPolicy() if rule.policy is None else rule.policy.policy)
+                return decisions.Retry(policy=RetryPolicy() if rule.policy is None else rule.policy.policy)
             case "fallback":
                 return self._fallback(rule, action, writing)
             case "continue_with":
-                return definitions.ContinueWith(value=writing.constant(rule.value, returns, "continue_with"))
+                return decisions.ContinueWith(value=writing.constant(rule.value, returns, "continue_with"))
             case "compensate":
-                return definitions.Compensate()
+                return decisions.Compensate()
             case "fail":
-                return definitions.Fail()
+                return decisions.Fail()
             case _ as never:
                 assert_never(never)
 

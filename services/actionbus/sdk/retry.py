@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from actionbus.contracts.definitions import RetryPolicy
+from actionbus.contracts.decisions import RetryPolicy
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.sdk import duration
 from actionbus.sdk.duration import Duration

@@ -9,9 +9,11 @@ from functools import cached_property
 from typing import Any, Final, Generic, Protocol, TypeVar, get_type_hints, overload
 
 from actionbus.contracts import checks, identifiers
-from actionbus.contracts.definitions import Graph, RetryPolicy, SequenceNode
+from actionbus.contracts.decisions import RetryPolicy
+from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import ActionbusError, DefinitionRefused, PayloadRefused
 from actionbus.contracts.limits import DEFAULT_LIMITS
+from actionbus.contracts.nodes import SequenceNode
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.templates import INPUT
 from actionbus.sdk import call, duration, place, schema, shape

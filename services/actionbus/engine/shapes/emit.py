@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from actionbus.contracts import payloads
-from actionbus.contracts.definitions import EmitNode, Graph
+from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
+from actionbus.contracts.nodes import EmitNode
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.results import Emit
 from actionbus.engine import failure

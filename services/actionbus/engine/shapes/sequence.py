@@ -1,29 +1,44 @@
 """Nodes one after the other. The cursor counts the finished ones, so a long sequence costs no more than a short one."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actionbus.contracts.definitions import EmitNode, Graph, SequenceNode, StepNode
+from actionbus.contracts.definitions import Graph
+from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.nodes import SequenceNode
+from actionbus.contracts.payloads import Json
+from actionbus.engine import failure
 from actionbus.engine.shapes.shape import Shape
+from actionbus.engine.template import Template
 
 if TYPE_CHECKING:  # as in shape.py
     from actionbus.engine.definition import Place
     from actionbus.engine.draft import Draft
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequencePlan:
+    """The ids of its nodes, in order, and the template of its output; None where that is null."""
+
+    ids: tuple[str, ...]
+    output: Template | None
+
+
 class SequenceShape(Shape):
     """See ``Shape``."""
 
-    def inside(self, node: SequenceNode, graph: Graph) -> Iterator[tuple[str, StepNode | EmitNode | SequenceNode]]:
-        """Its nodes, each under its id."""
-        del graph
-        for each in node.nodes:
-            yield f".{each.id}", each
+    def reads(self, node: SequenceNode) -> Iterator[Json]:
+        """Its output is made of those of its nodes."""
+        yield node.output
 
-    def plan(self, node: SequenceNode, graph: Graph) -> tuple[str, ...]:
-        """The ids of its nodes, in order."""
+    def plan(self, node: SequenceNode, graph: Graph) -> SequencePlan:
+        """See ``SequencePlan``."""
         del graph
-        return tuple(each.id for each in node.nodes)
+        return SequencePlan(
+            ids=tuple(each.id for each in node.nodes),
+            output=None if node.output is None else Template.of(node.output),
+        )
 
     def enter(self, draft: "Draft", place: "Place", path: str) -> None:
         """Begin with the first node; an empty sequence is done at once."""
@@ -35,10 +50,15 @@ class SequenceShape(Shape):
         self._go_on(draft, place, path, draft.scopes[path].cursor + 1)
 
     def _go_on(self, draft: "Draft", place: "Place", path: str, cursor: int) -> None:
-        ids: tuple[str, ...] = place.plan
-        if cursor == len(ids):
-            draft.scopes.pop(path, None)
-            draft.finish(path)
-        else:
+        plan: SequencePlan = place.plan
+        if cursor < len(plan.ids):
             draft.open(path, cursor)
-            draft.enter(f"{path}.{ids[cursor]}" if path else ids[cursor])
+            draft.enter(f"{path}.{plan.ids[cursor]}" if path else plan.ids[cursor])
+            return
+        draft.close(path)
+        try:
+            output = None if plan.output is None else draft.fill_bytes(plan.output, path)
+        except PayloadRefused as refused:
+            draft.fail(path, failure.refused(failure.OUTPUT_REFUSED, f"{path}: {refused}"))
+        else:
+            draft.finish(path, output)

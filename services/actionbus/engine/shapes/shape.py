@@ -23,10 +23,9 @@ if TYPE_CHECKING:  # the draft uses the definition, which looks through every no
 class Shape(ABC):
     """One kind of node. ``path`` is the node's path in the run; ``place`` is what the definition knows of it."""
 
-    def inside(self, node: Any, graph: Graph) -> Iterable[tuple[str, Any]]:
-        """The nodes inside a node, each with what its path adds: ``.id``, or ``[]`` for what is done for each item."""
-        del node, graph
-        return ()
+    def inside(self, node: Any) -> Iterable[tuple[str, Any]]:
+        """The nodes inside a node, each with what its path adds: ``.id``, or ``[]`` for what may happen again."""
+        return node.inside()
 
     def reads(self, node: Any) -> Iterable[Json]:
         """The templates that may be filled until the node has finished, those of the nodes inside it left out."""
@@ -54,7 +53,17 @@ class Shape(ABC):
         del place, child
         draft.fail(path, error)
 
-    def unwound(self, draft: "Draft", place: "Place", path: str) -> None:
-        """Everything below this node is undone, as it asked for with ``draft.unwind`` while its scope stayed open."""
-        del draft, place
+    def unwound(self, draft: "Draft", place: "Place", path: str, below: str) -> None:
+        """Everything below ``below`` is undone, as this node asked for with ``draft.unwind`` while it has a scope."""
+        del draft, place, below
         raise InvariantBroken(f"{path} was unwound and did not ask for it")
+
+    def woke(self, draft: "Draft", place: "Place", path: str) -> None:
+        """The time has come that this node set with ``draft.arm(TimerKind.WAKE, ...)``."""
+        del draft, place
+        raise InvariantBroken(f"{path} was woken and did not ask for it")
+
+    def gives(self, draft: "Draft", place: "Place", path: str, reader: str) -> Json:
+        """What the nodes inside read as ``scope.<id>``; ``reader`` is the run's path of the one that reads."""
+        del draft, place, reader
+        raise InvariantBroken(f"{path} gives nothing to those inside it")

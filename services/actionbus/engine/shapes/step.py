@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actionbus.contracts import payloads, templates
-from actionbus.contracts.definitions import ActionSpec, Effect, Fallback, Graph, RetryPolicy, Rule, StepNode
+from actionbus.contracts.decisions import Fallback, RetryPolicy, Rule
+from actionbus.contracts.definitions import ActionSpec, Effect, Graph
 from actionbus.contracts.errors import DefinitionRefused, InvariantBroken, PayloadRefused
 from actionbus.contracts.events import EntryKind
+from actionbus.contracts.nodes import StepNode
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.results import ActionError
-from actionbus.contracts.run import Compensation, StepState, StepStatus, TimerKind
+from actionbus.contracts.run import Compensation, HeldKind, StepState, StepStatus, TimerKind
 from actionbus.engine import failure
 from actionbus.engine.shapes.shape import Shape
 from actionbus.engine.template import Template, sized
@@ -30,7 +32,9 @@ class StepPlan:
     undo: Template | None
     retry: RetryPolicy
     rules: tuple[Rule, ...]
+    conditions: tuple[Template | None, ...]
     start_to_close_ms: int
+    schedule_to_start_ms: int | None
     schedule_to_close_ms: int | None
 
     @property
@@ -42,20 +46,20 @@ class StepPlan:
 class StepShape(Shape):
     """See ``Shape``."""
 
-    def inside(self, node: StepNode, graph: Graph) -> Iterator[tuple[str, StepNode]]:
+    def inside(self, node: StepNode) -> Iterator[tuple[str, StepNode]]:
         """Its fallbacks: steps of their own under the id of their action. Their ids hold a dot: nothing reads them."""
-        del graph
         for call in {
             rule.then.call.action: rule.then.call for rule in node.rules if isinstance(rule.then, Fallback)
         }.values():
             yield f".{call.action}", StepNode(id=f"{node.id}.{call.action}", call=call)
 
     def reads(self, node: StepNode) -> Iterator[Json]:
-        """The inputs of the step, of its undo and of all its fallbacks: they are asked for before the step is done."""
+        """The inputs of the step, its undo and its fallbacks, and the conditions: all asked for before it is done."""
         yield node.call.input
         if node.undo is not None:
             yield node.undo.input
         for rule in node.rules:
+            yield rule.when
             if isinstance(rule.then, Fallback):
                 yield rule.then.call.input
 
@@ -73,7 +77,9 @@ class StepShape(Shape):
             undo=Template.of(node.undo.input) if node.undo else None,
             retry=node.retry or spec.retry,
             rules=node.rules,
+            conditions=tuple(None if rule.when is None else Template.of(rule.when) for rule in node.rules),
             start_to_close_ms=node.start_to_close_ms or spec.start_to_close_ms,
+            schedule_to_start_ms=node.schedule_to_start_ms,
             schedule_to_close_ms=node.schedule_to_close_ms,
         )
 
@@ -102,6 +108,7 @@ class StepShape(Shape):
         draft.keep(step)
         if plan.schedule_to_close_ms is not None:
             draft.arm(TimerKind.SCHEDULE_TO_CLOSE, draft.now + plan.schedule_to_close_ms, path)
+        _wait_for_worker(draft, plan, path)
         draft.tell(EntryKind.STEP_SCHEDULED, step, data)
 
     def finished(self, draft: "Draft", place: "Place", path: str, child: str, output: bytes | None) -> None:
@@ -125,12 +132,34 @@ def plan_of(draft: "Draft", path: str) -> StepPlan:
 
 
 def again(draft: "Draft", step: StepState) -> None:
-    """Schedule the next attempt of a step."""
+    """Schedule the next attempt of a step; in a paused run, once it is resumed."""
+    if draft.paused:
+        draft.keep(step.replace(status=StepStatus.BACKING_OFF))
+        draft.hold(HeldKind.AGAIN, step.path)
+        return
     step = step.replace(
-        status=StepStatus.SCHEDULED, attempt=step.attempt + 1, dispatch_seq=draft.seq, scheduled_at=draft.now
+        status=StepStatus.SCHEDULED,
+        attempt=step.attempt + 1,
+        dispatch_seq=draft.seq,
+        scheduled_at=draft.now,
+        first_scheduled_at=step.first_scheduled_at or draft.now,
     )
     draft.keep(step)
+    _wait_for_worker(draft, plan_of(draft, step.path), step.path)
     draft.tell(EntryKind.STEP_SCHEDULED, step, step.input)
+
+
+def keep_for_undo(draft: "Draft", path: str, output: bytes) -> None:
+    """Keep what a step gave with its compensation, where that reads it."""
+    if plan_of(draft, path).undo_sees_output:
+        draft.compensations = tuple(
+            undo.replace(output=output) if undo.step == path else undo for undo in draft.compensations
+        )
+
+
+def _wait_for_worker(draft: "Draft", plan: StepPlan, path: str) -> None:
+    if plan.schedule_to_start_ms is not None:
+        draft.arm(TimerKind.SCHEDULE_TO_START, draft.now + plan.schedule_to_start_ms, path)
 
 
 def _input(draft: "Draft", plan: StepPlan, path: str) -> bytes:

@@ -1,0 +1,36 @@
+"""Outputs that come one by one, in any order, and are one list at the end.
+
+They are kept as lines, the place and a space before the JSON, so that one more costs no look at those before it.
+"""
+
+from actionbus.contracts.errors import InvariantBroken
+
+_NULL = b"null"
+
+
+def add(gathered: bytes | None, place: int, output: bytes | None) -> bytes:
+    """One more output. Line breaks of JSON that a foreign worker wrote are between its tokens, never inside them."""
+    line = (output or _NULL).replace(b"\n", b" ").replace(b"\r", b" ")
+    return b"%s%d %s\n" % (gathered or b"", place, line)
+
+
+def count(gathered: bytes | None) -> int:
+    """How many there are."""
+    return (gathered or b"").count(b"\n")
+
+
+def places(gathered: bytes | None) -> set[int]:
+    """Whose are there."""
+    return {int(line.partition(b" ")[0]) for line in (gathered or b"").splitlines()}
+
+
+def joined(gathered: bytes | None, length: int) -> bytes:
+    """The JSON list of so many outputs, in order; null for those that are not there."""
+    found: list[bytes] = [_NULL] * length
+    for line in (gathered or b"").split(b"\n"):
+        if line:
+            place, _, output = line.partition(b" ")
+            if int(place) >= length:
+                raise InvariantBroken(f"an output for the place {int(place)} of {length}")
+            found[int(place)] = output
+    return b"[" + b",".join(found) + b"]"

@@ -1,0 +1,91 @@
+"""An operator steps in: a step is tried again, is given its output by hand, or waits for another time."""
+
+from actionbus.contracts import payloads
+from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.events import EntryKind
+from actionbus.contracts.requests import WorkflowRequest
+from actionbus.contracts.run import StepState, StepStatus, TimerKind
+from actionbus.engine import compensate, verdict
+from actionbus.engine.draft import Draft
+from actionbus.engine.shapes import step as steps
+from actionbus.engine.template import sized
+
+
+def retry_step(draft: Draft, request: WorkflowRequest) -> str | None:
+    """Try a step, or its undo, again at once; the reason when it does not wait for that."""
+    step = draft.steps.get(request.step or "")
+    if step is None:
+        return _no_step(draft, request)
+    waits_to_undo = step.status is StepStatus.COMPENSATING and step.dispatch_seq == 0
+    if step.stuck is None and step.status is not StepStatus.BACKING_OFF and not waits_to_undo:
+        return f"the step {step.path} is {step.status}: it waits neither for an operator nor for its next attempt"
+    said = verdict.said(request, draft.definition.limits)
+    draft.note(EntryKind.RETRY_REQUESTED, step=step.path, request_id=request.request_id, reason=said)
+    try_again(draft, step)
+    return None
+
+
+def try_again(draft: Draft, step: StepState) -> None:
+    """The next attempt of a step, or of its undo, at once."""
+    draft.disarm(step.path, TimerKind.RETRY)
+    draft.held = tuple(each for each in draft.held if each.path != step.path)
+    step = draft.unstick(step)
+    (compensate.again if step.status is StepStatus.COMPENSATING else steps.again)(draft, step)
+
+
+def skip_step(draft: Draft, request: WorkflowRequest) -> str | None:
+    """Go on as if the step had given an output, or as if it were undone; the reason when that cannot be."""
+    return _by_hand(draft, request, EntryKind.STEP_SKIPPED)
+
+
+def complete_step(draft: Draft, request: WorkflowRequest) -> str | None:
+    """The operator did what the step, or its undo, was to do; the reason when that cannot be."""
+    return _by_hand(draft, request, EntryKind.STEP_COMPLETED)
+
+
+def _by_hand(draft: Draft, request: WorkflowRequest, told: EntryKind) -> str | None:
+    step = draft.steps.get(request.step or "")
+    if step is None:
+        return _no_step(draft, request)
+    said = verdict.said(request, draft.definition.limits)
+    if step.status is StepStatus.COMPENSATING:
+        compensate.close(draft, step, reason=said)
+        return None
+    if step.stuck is None and step.status not in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF):
+        return f"the step {step.path} is {step.status}: it does not wait for an output"
+    try:
+        value = payloads.decode(request.payload if request.payload is not None else b"null")
+        draft.definition.output_of(step.action).check(value)
+        output = sized(payloads.encode(value), draft.definition.limits)
+    except PayloadRefused as refused:
+        return f"the output does not fit the action {step.action}: {refused}"
+    draft.disarm(step.path)
+    draft.held = tuple(each for each in draft.held if each.path != step.path)
+    steps.keep_for_undo(draft, step.path, output)
+    draft.tell(told, step, output, said)
+    draft.unstick(step)
+    draft.know(step.path, value)
+    draft.finish(step.path, output)
+    return None
+
+
+def change_timer(draft: Draft, request: WorkflowRequest) -> str | None:
+    """Let what waits at a path wait until another time; the reason when nothing waits there."""
+    if request.due_at is None:
+        return "due_at is missing: say until when to wait, in epoch milliseconds"
+    waiting = [timer for timer in draft.timers if timer.step == request.step and timer.step is not None]
+    chosen = next((timer for timer in waiting if timer.kind in (TimerKind.WAKE, TimerKind.RETRY)), None)
+    if chosen is None:
+        return f"nothing at {request.step!r} waits for a time"
+    changed = chosen.replace(due_at=request.due_at)
+    draft.timers = tuple(changed if timer is chosen else timer for timer in draft.timers)
+    data = payloads.encode({"from": chosen.due_at, "to": request.due_at})
+    draft.note(
+        EntryKind.TIMER_CHANGED, step=request.step, data=data, reason=verdict.said(request, draft.definition.limits)
+    )
+    return None
+
+
+def _no_step(draft: Draft, request: WorkflowRequest) -> str:
+    live = ", ".join(step.path for step in draft.steps.values() if step.status is not StepStatus.SUCCEEDED) or "none"
+    return f"no step {request.step!r} is under way; those that are: {live}"

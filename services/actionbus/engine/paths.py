@@ -1,0 +1,47 @@
+"""Paths of nodes: static ones in a graph, ``pick[].charge``, and those of a run, ``pick[3].charge``."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+ROOT: Final = ""
+_INDEX: Final = re.compile(r"\[\d+\]")
+
+
+def static(path: str) -> str:
+    """The static path of a run's path."""
+    return _INDEX.sub("[]", path) if "[" in path else path
+
+
+def beside(path: str, other: str) -> str:
+    """The run's path for a static path, with the item indexes of another run's path that shares its beginning."""
+    indexes = iter(_INDEX.findall(other))
+    return re.sub(re.escape("[]"), lambda _: next(indexes, "[]"), path)
+
+
+def around(path: str) -> str:
+    """The path of the node around the one at this path; both may be a run's paths or static ones."""
+    if path.endswith("]"):
+        return path[: path.rindex("[")]
+    return path.rpartition(".")[0]
+
+
+def below(path: str, scope: str) -> bool:
+    """Whether a path is that of a node, or of one inside it."""
+    return scope in ("", path) or path.startswith((f"{scope}.", f"{scope}["))
+
+
+def directly_below(path: str, scope: str) -> str:
+    """The path of the node directly inside ``scope`` that is at this path or around it; below the root, the root."""
+    if scope == ROOT:
+        return ROOT
+    rest = path[len(scope) :]
+    if rest.startswith("["):
+        return scope + rest[: rest.index("]") + 1]
+    return scope + rest[: min(_ends(rest))]
+
+
+def _ends(rest: str) -> Iterator[int]:
+    for mark in ".[":
+        found = rest.find(mark, 1)
+        yield len(rest) if found < 0 else found

@@ -1,0 +1,97 @@
+"""Time that passes, by the broker's clock."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from actionbus.contracts import payloads
+from actionbus.contracts.definitions import Graph
+from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.events import EntryKind
+from actionbus.contracts.nodes import SleepNode
+from actionbus.contracts.payloads import Json
+from actionbus.contracts.run import TimerKind
+from actionbus.engine import failure
+from actionbus.engine.shapes.shape import Shape
+from actionbus.engine.template import Template
+
+if TYPE_CHECKING:  # as in shape.py
+    from actionbus.engine.definition import Place
+    from actionbus.engine.draft import Draft
+
+LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999, the last that text can say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SleepPlan:
+    """How long, or until when; one of them."""
+
+    for_ms: Template | None
+    until: Template | None
+
+
+class SleepShape(Shape):
+    """See ``Shape``."""
+
+    def reads(self, node: SleepNode) -> Iterator[Json]:
+        """How long."""
+        yield node.for_ms
+        yield node.until
+
+    def plan(self, node: SleepNode, graph: Graph) -> SleepPlan:
+        """See ``SleepPlan``."""
+        del graph
+        return SleepPlan(
+            for_ms=None if node.for_ms is None else Template.of(node.for_ms),
+            until=None if node.until is None else Template.of(node.until),
+        )
+
+    def enter(self, draft: "Draft", place: "Place", path: str) -> None:
+        """Wait, unless the time is past."""
+        try:
+            due = self._due(draft, place.plan, path)
+        except PayloadRefused as refused:
+            draft.fail(path, failure.refused(failure.INPUT_REFUSED, f"{path}: {refused}"))
+            return
+        if due <= draft.now:
+            draft.finish(path)
+            return
+        draft.open(path)
+        draft.note(EntryKind.WAIT_BEGAN, step=path, data=payloads.encode({"until": due}))
+        draft.arm(TimerKind.WAKE, due, path)
+
+    def woke(self, draft: "Draft", place: "Place", path: str) -> None:
+        """The time is over."""
+        del place
+        draft.close(path)
+        draft.note(EntryKind.WAIT_ENDED, step=path, reason="its time is over")
+        draft.finish(path)
+
+    def _due(self, draft: "Draft", plan: SleepPlan, path: str) -> int:
+        if plan.until is not None:
+            return _moment(draft.fill(plan.until, path))
+        value = None if plan.for_ms is None else draft.fill(plan.for_ms, path)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise PayloadRefused(f"a time to wait is a number of milliseconds, not {value!r:.80}")
+        return _reachable(draft.now + round(value))
+
+
+def _moment(value: Json) -> int:
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise PayloadRefused(f"{value!r:.80} is no time: write it as 2026-12-24T18:00:00+01:00") from error
+        if moment.tzinfo is None:
+            raise PayloadRefused(f"{value!r:.80} says no time zone: add Z, or an offset such as +01:00")
+        return round(moment.timestamp() * 1000)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise PayloadRefused(f"a time is RFC 3339 text or epoch milliseconds, not {value!r:.80}")
+    return _reachable(round(value))
+
+
+def _reachable(moment: int) -> int:
+    if moment > LATEST_MS:
+        raise PayloadRefused(f"{moment} ms is beyond the year 9999")
+    return moment
