@@ -6,20 +6,22 @@ from typing import Annotated
 
 import typer
 
-from actionbus.cli import output, session
+from actionbus.cli import output, session, targets
 from actionbus.cli.output import Output, Row
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin
 from actionbus.process.settings import Settings
 from actionbus.provisioner import deploy as provisioner
 from actionbus.provisioner.deploy import Deployment
-from actionbus.sdk import registry
 
 _COLUMNS = {"workflow": "workflow", "version": "version", "verdict": "verdict", "reason": "reason"}
 
 
 def deploy(
-    modules: Annotated[list[str], typer.Argument(help="Modules with workflows: pkg.module or path/to/app.py.")],
+    modules: Annotated[
+        list[str],
+        typer.Argument(help="Modules with workflows, pkg.module or path/to/app.py, or documents, order.yaml."),
+    ],
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     output_format: Output = None,
@@ -29,17 +31,16 @@ def deploy(
     A deployed version never changes; with one refusal nothing is written at all.
     """
     settings = session.settings()
-    found = registry.load(*modules)
-    graphs = [workflow.graph for workflow in found.workflows.values()]
+    graphs = targets.graphs(modules, settings.limits)
     topics, codec = Topics(settings.prefix), session.codec(settings)
 
     async def work() -> tuple[Deployment, ...]:
         connection = session.connection(settings)
         known = await provisioner.deployed(connection, topics, codec)
-        targets = {name for graph in graphs for action in graph.actions.values() for name in action.emits}
+        emitted = {name for graph in graphs for action in graph.actions.values() for name in action.emits}
         async with Admin(connection) as admin:
             exist = set(await admin.topics(f"{settings.prefix}."))
-            exist |= {name for name in targets if name in await admin.topics(name)}
+            exist |= {name for name in emitted if name in await admin.topics(name)}
         return provisioner.judge(graphs, known, exist, topics, settings.limits)
 
     deployments = session.run(work)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from actionbus.cli import deploying, dev, doctor, exits, output, runs, services, topics
+from actionbus.cli import definition, deploying, dev, doctor, exits, output, runs, services, topics
 from actionbus.cli.session import OPTIONS
 from actionbus.contracts.errors import ActionbusError, InvariantBroken
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("dev")(dev.dev)
 app.add_typer(services.app, name="run")
 app.command("deploy")(deploying.deploy)
+app.add_typer(definition.app, name="definition")
 app.add_typer(topics.app, name="topics")
 app.add_typer(runs.app, name="runs")
 app.command("doctor")(doctor.doctor)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from actionbus.cli import output, session
+from actionbus.cli import output, session, targets
 from actionbus.cli.output import Output, Row
 from actionbus.contracts.errors import Conflict
 from actionbus.kafka.admin import Admin
@@ -13,11 +13,13 @@ from actionbus.process.settings import Settings
 from actionbus.provisioner import subjects
 from actionbus.provisioner import topics as provisioner
 from actionbus.provisioner.topics import Comparison, Wanted
-from actionbus.sdk import registry
 
 app = typer.Typer(help="The installation's topics.", no_args_is_help=True, rich_markup_mode=None)
 Modules = Annotated[
-    list[str] | None, typer.Argument(metavar="[MODULE]...", help="Modules with actions: pkg.module or path/to/app.py.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[MODULE]...", help="Modules with actions, pkg.module or path/to/app.py, or documents, order.yaml."
+    ),
 ]
 _COLUMNS = {"change": "change", "topic": "topic", "detail": "detail"}
 
@@ -42,10 +44,9 @@ def apply(modules: Modules = None, output_format: Output = None) -> None:
 
 def wanted(settings: Settings, modules: list[str]) -> Wanted:
     """What these settings and modules ask for; raises DefinitionRefused for a module that cannot be used."""
-    found = registry.load(*modules).actions.values() if modules else ()
     return Wanted(
         prefix=settings.prefix,
-        actions=[action.spec for action in found],
+        actions=targets.actions(modules, settings.limits),
         shards=settings.topics.shards,
         action_partitions=settings.topics.action_partitions,
         replication=settings.topics.replication_factor,

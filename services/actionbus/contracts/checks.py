@@ -4,6 +4,7 @@ How a graph is run stands in ``engine``; what cannot be known before a topic or 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from actionbus.contracts import identifiers
 from actionbus.contracts.definitions import Graph
@@ -14,14 +15,29 @@ from actionbus.contracts.nodes import WaitNode
 from actionbus.contracts.reading import Reading
 
 
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is wrong, in one sentence that says where; ``node`` is the id of the node, None: the graph itself."""
+
+    node: str | None
+    message: str
+
+
 def check(graph: Graph, limits: Limits) -> None:
-    """Raise DefinitionRefused with every mistake of a graph, each in one sentence that says where it is."""
-    mistakes = [*_size(graph, limits)]
-    if not mistakes:  # a graph beyond its limits is not walked through
-        mistakes = [*_names(graph), *_actions(graph), *_nodes(graph, limits), *policy("undo_retry", graph.undo_retry)]
-    if mistakes:
-        listed = "".join(f"\n- {mistake}" for mistake in mistakes)
+    """Raise DefinitionRefused with every mistake of a graph."""
+    found = mistakes(graph, limits)
+    if found:
+        listed = "".join(f"\n- {mistake.message}" for mistake in found)
         raise DefinitionRefused(f"the workflow {graph.name} cannot be run as it is written:{listed}")
+
+
+def mistakes(graph: Graph, limits: Limits) -> list[Mistake]:
+    """Every mistake of a graph."""
+    sizes = [*_size(graph, limits)]
+    if sizes:  # a graph beyond its limits is not walked through
+        return [Mistake(None, each) for each in sizes]
+    whole = [*_names(graph), *_actions(graph), *policy("undo_retry", graph.undo_retry)]
+    return [Mistake(None, each) for each in whole] + [*_nodes(graph, limits)]
 
 
 def _size(graph: Graph, limits: Limits) -> Iterator[str]:
@@ -61,17 +77,20 @@ def _actions(graph: Graph) -> Iterator[str]:
             yield from topic(f"action {key}", each)
 
 
-def _nodes(graph: Graph, limits: Limits) -> Iterator[str]:
+def _nodes(graph: Graph, limits: Limits) -> Iterator[Mistake]:
     checks = NodeChecks(graph, limits, Reading(graph))
     seen: set[str] = set()
     signals: dict[str, WaitNode] = {}
     for path, node, _ in graph.nodes():
+        for message in checks.mistakes(path, node):
+            yield Mistake(node.id, message)
         if node.id in seen:
-            yield f"{node.kind} {path}: the id {node.id} is there twice: give one of them an id of its own"
+            yield Mistake(node.id, f"{node.kind} {path}: the id {node.id} is there twice: give one of them its own")
         seen.add(node.id)
-        yield from checks.mistakes(path, node)
         if isinstance(node, WaitNode) and signals.setdefault(node.signal, node).payload_schema != node.payload_schema:
-            yield f"wait {path}: the signal {node.signal} is waited for with another schema elsewhere: use one for both"
+            why = f"the signal {node.signal} is waited for with another schema elsewhere: use one for both"
+            yield Mistake(node.id, f"wait {path}: {why}")
     if graph.root.output is not None:
-        yield "the root gives no output of its own: use the output of the graph"
-    yield from checks.reading.mistakes("the output", graph.output, "")
+        yield Mistake(None, "the root gives no output of its own: use the output of the graph")
+    for message in checks.reading.mistakes("the output", graph.output, ""):
+        yield Mistake(None, message)

@@ -1,4 +1,4 @@
-"""The reference pages that are derived from the contracts: topics and schemas.
+"""The reference pages that are derived from the contracts: topics, schemas and definitions.
 
 ``python -m actionbus.contracts.reference docs/reference`` writes them.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actionbus.contracts import schemas
+from actionbus.contracts.definitions import Graph
 from actionbus.contracts.model import Record
 from actionbus.contracts.topics import DEFAULT_PREFIX, PER_ACTION, PER_SHARD, TopicSpec, catalogue
 
@@ -57,7 +58,17 @@ def schemas_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES: Final[dict[str, Callable[[], str]]] = {"topics.md": topics_page, "schemas.md": schemas_page}
+def definition_page() -> str:
+    """docs/reference/definition.schema.json: what a document that holds a workflow may say."""
+    schema = Graph.model_json_schema(by_alias=True)
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema, indent=2) + "\n"
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "topics.md": topics_page,
+    "schemas.md": schemas_page,
+    "definition.schema.json": definition_page,
+}
 
 
 def main(arguments: Sequence[str]) -> None:
