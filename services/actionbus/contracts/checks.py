@@ -85,7 +85,9 @@ def _nodes(graph: Graph, limits: Limits) -> Iterator[Mistake]:
         for message in checks.mistakes(path, node):
             yield Mistake(node.id, message)
         if node.id in seen:
-            yield Mistake(node.id, f"{node.kind} {path}: the id {node.id} is there twice: give one of them its own")
+            yield Mistake(
+                node.id, f"{node.kind} {path}: the id {node.id} is there twice: give one of them an id of its own"
+            )
         seen.add(node.id)
         if isinstance(node, WaitNode) and signals.setdefault(node.signal, node).payload_schema != node.payload_schema:
             why = f"the signal {node.signal} is waited for with another schema elsewhere: use one for both"
