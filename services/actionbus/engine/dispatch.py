@@ -10,9 +10,12 @@ from actionbus.contracts import identifiers
 from actionbus.contracts.commands import ActionCommand, CommandKind
 from actionbus.contracts.definitions import Effect
 from actionbus.contracts.errors import InvariantBroken
+from actionbus.contracts.model import trusted
 from actionbus.contracts.run import StepState, StepStatus, TimerKind, WorkflowRun
 from actionbus.engine.definition import Definition
 from actionbus.engine.shapes.step import StepPlan
+
+_order = trusted(ActionCommand)
 
 
 def commands(  # noqa: PLR0917 - everything a command needs and a run does not know
@@ -44,7 +47,7 @@ def _command(
     undo = step.status is StepStatus.COMPENSATING
     key = identifiers.step_key(run.run_id, run.incarnation, step.path)
     command_id = identifiers.command_id(key, step.attempt, undo=undo)
-    return ActionCommand(
+    return _order(
         command_id=command_id,
         step_key=key,
         run_id=run.run_id,

@@ -6,6 +6,7 @@ from typing import Any
 from actionbus.contracts import payloads, templates
 from actionbus.contracts.errors import InvariantBroken, PayloadRefused
 from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
+from actionbus.contracts.model import trusted
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.results import ActionError, Emit
@@ -27,6 +28,8 @@ from actionbus.engine.moves import Broken, Enter, Failed, Finished, Move, Resolv
 from actionbus.engine.paths import below, static
 from actionbus.engine.template import Template, sized
 from actionbus.engine.transition import Outcome, Transition
+
+_entry, _event, _scope = trusted(EventEntry), trusted(WorkflowEvent), trusted(ScopeState)
 
 
 class Draft:
@@ -179,7 +182,7 @@ class Draft:
 
     def open(self, path: str, cursor: int = 0, data: bytes | None = None, **more: bytes | None) -> None:
         """Store the state of a node that is under way."""
-        self.scopes[path] = ScopeState(path=path, cursor=cursor, data=data, **more)
+        self.scopes[path] = _scope(path=path, cursor=cursor, data=data, **more)
 
     def close(self, path: str) -> None:
         """Forget the state of a node that is not under way any more, and its timers."""
@@ -240,12 +243,12 @@ class Draft:
 
     def note(self, kind: EntryKind, **fields: Any) -> None:
         """Add an entry to the event."""
-        self.entries.append(EventEntry(kind=kind, **fields))
+        self.entries.append(_entry(kind=kind, **fields))
 
     def tell(self, kind: EntryKind, step: StepState, data: bytes | None = None, reason: str | None = None) -> None:
         """Add an entry about a step's current attempt."""
         self.entries.append(
-            EventEntry(
+            _entry(
                 kind=kind, step=step.path, action=step.action, attempt=step.attempt or None, data=data, reason=reason
             )
         )
@@ -294,7 +297,7 @@ class Draft:
         )
         event = None
         if self.entries:
-            event = WorkflowEvent(
+            event = _event(
                 run_id=run.run_id,
                 incarnation=run.incarnation,
                 workflow=run.workflow,

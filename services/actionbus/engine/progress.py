@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from actionbus.contracts.errors import InvariantBroken
+from actionbus.contracts.model import trusted
 from actionbus.contracts.results import ActionError
 from actionbus.contracts.run import HeldKind, RunStatus, StepState, StepStatus
 from actionbus.engine import compensate, end, fail, resolve
@@ -11,6 +12,8 @@ from actionbus.engine.draft import Draft
 from actionbus.engine.liveness import RUN_INPUT
 from actionbus.engine.moves import Broken, Enter, Failed, Finished, Move, Resolve, Undone, Unwind
 from actionbus.engine.paths import ROOT, around, beside
+
+_step = trusted(StepState)
 
 
 def settle(draft: Draft) -> None:
@@ -58,7 +61,7 @@ def _finished(draft: Draft, path: str, output: bytes | None) -> None:
     place = _place(draft, path)
     liveness = draft.definition.liveness
     if place.path in liveness.read:
-        draft.keep(StepState(path=path, status=StepStatus.SUCCEEDED, output=output))
+        draft.keep(_step(path=path, status=StepStatus.SUCCEEDED, output=output))
     else:
         draft.steps.pop(path, None)
     for source in liveness.forget.get(place.path, ()):

@@ -5,12 +5,14 @@ from typing import Any, Final, assert_never
 
 from actionbus.contracts import headers
 from actionbus.contracts.commands import ActionCommand
+from actionbus.contracts.model import trusted
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.results import ActionResult, ResultKind
 from actionbus.kafka.codec import Codec
 from actionbus.worker.outcomes import Done, Failed, Outcome
 
 SOURCE: Final = "worker"
+_result = trusted(ActionResult)
 
 
 def now_ms() -> int:
@@ -22,7 +24,7 @@ def result(command: ActionCommand, outcome: Outcome, *, worker: str, started_at:
     """What is answered to a command. ``started_at`` is epoch milliseconds, 0 when user code did not begin."""
     match outcome:
         case Done(output=output, emits=emits):
-            return ActionResult(
+            return _result(
                 **_known(command),
                 kind=ResultKind.SUCCEEDED,
                 worker=worker,

@@ -9,6 +9,7 @@ from actionbus.contracts.decisions import Fallback, RetryPolicy, Rule
 from actionbus.contracts.definitions import ActionSpec, Effect, Graph
 from actionbus.contracts.errors import DefinitionRefused, InvariantBroken, PayloadRefused
 from actionbus.contracts.events import EntryKind
+from actionbus.contracts.model import trusted
 from actionbus.contracts.nodes import StepNode
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.results import ActionError
@@ -20,6 +21,8 @@ from actionbus.engine.template import Template, sized
 if TYPE_CHECKING:  # as in shape.py
     from actionbus.engine.definition import Place
     from actionbus.engine.draft import Draft
+
+_step = trusted(StepState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +98,7 @@ class StepShape(Shape):
             return
         if undo is not None:
             draft.compensations = (*draft.compensations, undo)
-        step = StepState(
+        step = _step(
             path=path,
             status=StepStatus.SCHEDULED,
             action=plan.action.id,
