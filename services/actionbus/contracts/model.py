@@ -46,7 +46,7 @@ class Record(BaseModel):
 
     def replace(self, **changes: Any) -> Self:
         """A copy with other values in some fields. The values are trusted: they come from our own code."""
-        return _filled(type(self), {**vars(self), **changes})
+        return filled(type(self), {**vars(self), **changes})
 
     @classmethod
     def from_plain(cls, fields: Mapping[str, Any]) -> Self:
@@ -63,12 +63,13 @@ def trusted(model: type[R]) -> type[R]:
     blank = model._blank  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - its own room
 
     def make(**fields: Any) -> R:
-        return _filled(model, {**blank, **fields})
+        return filled(model, {**blank, **fields})
 
     return cast("type[R]", make)
 
 
-def _filled(model: type[R], fields: dict[str, Any]) -> R:
+def filled(model: type[R], fields: dict[str, Any]) -> R:
+    """The record that keeps these very fields: all of them, in order, and trusted."""
     made = object.__new__(model)
     _FIELDS(made, fields)
     _GIVEN(made, model._names)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - its own room

@@ -4,7 +4,7 @@ Readers accept whatever framing they meet: the first byte tells them apart (C3 s
 JSON is for clients without Avro: the fields of the schema by name, JSON payloads inline instead of as bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from io import BytesIO
 from typing import Any, Final, Protocol, TypeVar
@@ -16,7 +16,7 @@ from actionbus.contracts import payloads, schemas
 from actionbus.contracts.errors import RecordUnreadable
 from actionbus.contracts.model import Record
 from actionbus.contracts.results import ActionResult
-from actionbus.kafka import avro_writer
+from actionbus.kafka import avro_reader, avro_writer
 
 SINGLE_OBJECT: Final = b"\xc3\x01"
 _SINGLE_OBJECT_BYTES: Final = 10  # marker and fingerprint
@@ -82,6 +82,11 @@ class Codec:
         """The record in the bytes; raises RecordUnreadable with the reason, whatever the bytes are."""
         if not data:
             raise RecordUnreadable(f"the record is empty, a {model.__name__} was expected")
+        if data.startswith(self._single.prefix(model)):
+            try:
+                return _reader(model)(data, _SINGLE_OBJECT_BYTES)
+            except avro_reader.Unusual:
+                pass  # it is read, or refused with a reason, below
         if data[:1] == JSON_OBJECT:
             return from_json(model, data)
         try:
@@ -121,6 +126,11 @@ class Codec:
 @cache
 def _writer(model: type[Record]) -> avro_writer.Writer:
     return avro_writer.writer(schemas.raw(model))
+
+
+@cache
+def _reader(model: type[R]) -> Callable[[bytes, int], R]:
+    return avro_reader.reader(model, schemas.raw(model))
 
 
 _JSON_PAYLOADS: Final = {"payload", "input", "original_output", "output", "details"}
