@@ -1,12 +1,14 @@
-"""The record as Kafka carries it, in both directions. Nothing about what its bytes mean lives here."""
+"""The record as Kafka carries it, in both directions. Nothing about what its bytes mean lives here.
 
-from dataclasses import dataclass
+Records are tuples: a frozen dataclass takes three times as long to make, and every step makes eight of them.
+"""
+
+from typing import NamedTuple
 
 Headers = tuple[tuple[str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutRecord:
+class OutRecord(NamedTuple):
     """A record that waits to be written: key and value in bytes, headers in order, time in epoch milliseconds.
 
     ``timestamp_ms`` None lets the broker's or the client's clock decide.
@@ -24,8 +26,7 @@ class OutRecord:
         return size + sum(len(name) + len(value) for name, value in self.headers)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InRecord:
+class InRecord(NamedTuple):
     """A record that was read, with its place in the log."""
 
     topic: str
