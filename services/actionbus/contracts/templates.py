@@ -73,11 +73,12 @@ def fill(template: Json, roots: Mapping[str, Json]) -> Json:
     value is None gives None for every path below it: that is how an undo meets a step whose output nobody ever saw.
     """
     if isinstance(template, dict):
-        path = reference_path(template)
-        if path is not None:
-            return _follow(path, roots)
-        if len(template) == 1 and LITERAL in template:
-            return template[LITERAL]
+        if len(template) == 1:
+            path = reference_path(template)
+            if path is not None:
+                return _follow(path, roots)
+            if LITERAL in template:
+                return template[LITERAL]
         if is_expression(template):
             names = template.get(WITH) or {}
             return expressions.evaluate(template[CEL], {name: fill(each, roots) for name, each in names.items()})

@@ -15,6 +15,8 @@ def static(path: str) -> str:
 
 def beside(path: str, other: str) -> str:
     """The run's path for a static path, with the item indexes of another run's path that shares its beginning."""
+    if "[]" not in path:
+        return path
     indexes = iter(_INDEX.findall(other))
     return re.sub(re.escape("[]"), lambda _: next(indexes, "[]"), path)
 
