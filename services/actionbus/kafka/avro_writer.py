@@ -6,6 +6,7 @@ both to the same bytes for any record. Source: Avro specification 1.12, "Binary 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from actionbus.contracts.errors import InvariantBroken
@@ -59,14 +60,21 @@ def _name(named: dict[str, list[Writer]], name: str) -> list[Writer]:
 def _long(out: bytearray, value: int) -> None:
     if 0 <= value < _ONE_BYTE:
         out.append(value << 1)
-        return
+    else:
+        out += _long_bytes(value)
+
+
+@lru_cache(maxsize=4096)  # one time and one transaction number stand in several records of every step of a fold
+def _long_bytes(value: int) -> bytes:
     if not _LOWEST <= value <= _HIGHEST:
         raise OverflowError(f"{value} does not fit 64 bits")
+    found = bytearray()
     left = (value << 1) ^ (value >> 63)
     while left > 0x7F:  # noqa: PLR2004 - seven bits to a byte
-        out.append((left & 0x7F) | 0x80)
+        found.append((left & 0x7F) | 0x80)
         left >>= 7
-    out.append(left)
+    found.append(left)
+    return bytes(found)
 
 
 def _bytes(out: bytearray, value: bytes) -> None:
