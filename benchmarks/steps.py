@@ -1,8 +1,8 @@
 """Steps per second and latency of the whole product: broker, orchestrator, worker and driver on one machine.
 
-``make bench`` runs it on a real Apache Kafka of its own. Every figure is of one run of this program: a ratio between
-two of them is meaningful, one of them against another day's is not. Nothing is asserted; figures are printed as a table
-and, with ``--json FILE``, written for comparison.
+``make bench`` runs it on a real Apache Kafka of its own. A figure means something beside the pace of the same row: what
+a turn of plain Python, a plain write and a transaction took just before, and so it is also printed in these units.
+Nothing is asserted; figures are printed as a table and, with ``--json FILE``, written for comparison.
 """
 
 import argparse
@@ -15,18 +15,21 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests")]
 
-from actionbus.client import Client  # noqa: E402 - the path above comes first
+from actionbus.client import Client  # noqa: E402 - the same
 from actionbus.contracts.events import EntryKind  # noqa: E402 - the same
+from calibration import Pace, Probe  # noqa: E402 - the path above comes first
 from integration.installation import Installation, Service  # noqa: E402 - the same
 from support.apache_kafka import ApacheKafka  # noqa: E402 - the same
 
 STEPS = 10
 TICKS = os.sysconf("SC_CLK_TCK")
+COMMITS = "actionbus_txn_commits_total"
 
 
 def cpu_seconds(pid: int) -> float:
@@ -99,13 +102,26 @@ def installation(bootstrap: str | None) -> Iterator[tuple[Installation, list[tup
                 cluster.stop()
 
 
+def in_its_pace(row: dict, pace: Pace) -> dict:
+    """The pace of a row, and its figures in units of it."""
+    return {
+        "pace": {name: round(value, 2) for name, value in asdict(pace).items()},
+        "gap_p50_in_hops": round(row["gap_p50_ms"] / pace.hop_ms, 1),
+        "gap_p50_in_transactions": round(row["gap_p50_ms"] / pace.transaction_ms, 1),
+        "cpu_loops_per_step": {name: round(used / pace.loop_us, 1) for name, used in row["cpu_us_per_step"].items()},
+    }
+
+
 async def measure(made: Installation, counted: list[tuple[str, int]], levels: list[int], seconds: float) -> list[dict]:
     """One row of figures per level of runs in flight."""
     rows = []
+    probe = Probe(made.connection, made.prefix)
     async with Client(made.connection, prefix=made.prefix) as client:
         await load(client, 50, 500, "warm")
         for level in levels:
             runs = 200 if level == 1 else max(4 * level, int(seconds * 800))
+            pace = await probe.pace()
+            commits = made.services[0].metric(COMMITS)
             before = {name: cpu_seconds(pid) for name, pid in counted}
             taken, latencies = await load(client, level, runs, f"l{level}")
             cpu = {name: cpu_seconds(pid) - before[name] for name, pid in counted}
@@ -121,8 +137,10 @@ async def measure(made: Installation, counted: list[tuple[str, int]], levels: li
                     "gap_p99_ms": quantile(hops, 0.99),
                     "cpu_us_per_step": {name: round(used / (runs * STEPS) * 1e6, 1) for name, used in cpu.items()},
                     "cpu_seconds": {name: round(used, 2) for name, used in cpu.items()},
+                    "steps_per_transaction": round(runs * STEPS / (made.services[0].metric(COMMITS) - commits), 1),
                 },
             )
+            rows[-1] |= in_its_pace(rows[-1], pace)
             print(json.dumps(rows[-1]), flush=True)
     return rows
 
