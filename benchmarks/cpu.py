@@ -8,14 +8,12 @@ microseconds do, because it is the same on a slow day. ``python benchmarks/cpu.p
 import argparse
 import asyncio
 import gc
-import inspect
 import itertools
 import json
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Self
 
 import structlog
@@ -54,6 +52,7 @@ from actionbus.worker.offsets import Position, Progress
 from actionbus.worker.replies import Replies
 from actionbus.worker.threads import Threads
 from calibration import loop_us
+from meter import Meter, table
 from noop_app import noop, ten_noops
 
 STEPS = 10
@@ -61,46 +60,6 @@ TOPICS = Topics("bench")
 COMMANDS = TOPICS.commands(noop.id)
 IDENTITY = ProducerIdentity(producer_id=1, epoch=0, transactional=True)
 NOW_MS = time.time_ns() // 1_000_000
-
-
-class Meter:
-    """CPU time by stage; a stage inside another is taken out of it."""
-
-    def __init__(self) -> None:
-        self.spent: defaultdict[str, int] = defaultdict(int)
-        self._open: list[str] = []
-        self._since = 0
-
-    def _turn_to(self) -> None:
-        now = time.process_time_ns()
-        if self._open:
-            self.spent[self._open[-1]] += now - self._since
-        self._since = now
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Count what happens inside as this stage."""
-        self._turn_to()
-        self._open.append(name)
-        try:
-            yield
-        finally:
-            self._turn_to()
-            self._open.pop()
-
-    def watch(self, owner: Any, name: str, stage: str) -> None:
-        """Count every call of a function, or what a coroutine does, as a stage."""
-        inner: Callable[..., Any] = getattr(owner, name)
-
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            with self.stage(stage):
-                return inner(*args, **kwargs)
-
-        async def awaited(*args: Any, **kwargs: Any) -> Any:
-            with self.stage(stage):
-                return await inner(*args, **kwargs)
-
-        setattr(owner, name, awaited if inspect.iscoroutinefunction(inner) else watched)
 
 
 class Wire:
@@ -373,19 +332,6 @@ async def measure(together: int, rounds: int) -> dict[str, Any]:
         "loop_us": statistics.mean(measurement.calibration),
         "us_per_step": {stage: spent / 1_000 / steps for stage, spent in sorted(measurement.meter.spent.items())},
     }
-
-
-def table(found: dict[str, Any]) -> Iterator[str]:
-    """The figures for people: per stage and per service, in microseconds and in plain loops."""
-    loop, stages = found["loop_us"], found["us_per_step"]
-    yield f"a turn of the plain loop takes {loop:.2f} us here and now; {found['steps']} steps were measured"
-    yield f"{'':40} {'us/step':>8} {'loops/step':>10}"
-    for who, group in itertools.groupby(stages, key=lambda stage: stage.partition(":")[0]):
-        names = list(group)
-        whole = sum(stages[name] for name in names)
-        yield f"{who:40} {whole:8.1f} {whole / loop:10.2f}"
-        for name in names:
-            yield f"    {name.partition(': ')[2]:36} {stages[name]:8.1f} {stages[name] / loop:10.2f}"
 
 
 def main() -> None:
