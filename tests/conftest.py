@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from actionbus.contracts.errors import SettingsRefused
 from actionbus.kafka.connection import Connection
@@ -22,7 +22,8 @@ from support import apache_kafka as kafka_process
 from support import kafka_jars
 
 _COUNT = itertools.count()
-settings.register_profile("actionbus", deadline=None)  # no test depends on how fast a machine is
+# No test depends on how fast a machine is: on a crowded one an example takes longer than hypothesis expects.
+settings.register_profile("actionbus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("actionbus")
 
 
