@@ -24,6 +24,10 @@ def _position_of(world: KafkaWorld, owner: str):
     return lambda: bool(world.positions()) and world.positions()[-1].owner == owner
 
 
+def _commands(world: KafkaWorld):
+    return [each for topic in world.command_topics for each in world.broker.read((topic, 0), 0)]
+
+
 async def test_runs_complete_and_every_promise_holds(world: KafkaWorld) -> None:
     """Runs started, cancelled and started again under one id: the judge finds nothing."""
     world.owner("first").start()
@@ -117,15 +121,14 @@ async def test_a_good_leave_leaves_nothing_to_send_again(world: KafkaWorld, tmp_
     """After a release the next owner publishes nothing, and a local cache that fits is read on from."""
     first = world.owner("first", folder=tmp_path / "shelf").start()
     world.start("r1")
-    await world.until(lambda: len(world.worker.take()) == 1 or bool(world.worker.seen), "the command is out")
-    world.worker.seen.clear()
+    await world.until(lambda: len(_commands(world)) == 1, "the command is out")
     await first.leave()
     second = world.owner("second", folder=tmp_path / "shelf").start()
     await world.until(_position_of(world, "second"), "the second serves")
     await world.finish(runs=1)
     await second.leave()
-    commands = [each for topic in world.command_topics for each in world.broker.read((topic, 0), 0)]
-    assert len(commands) == 2
+    await world.look()
+    assert len(_commands(world)) == 2
     world.judge()
 
 
