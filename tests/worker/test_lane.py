@@ -239,7 +239,7 @@ async def test_a_stop_finishes_what_runs_and_leaves_the_rest(connection, prefix)
         async with station.worker():
             await station.send(*(station.command(action, n, value={"n": n}) for n in range(6)))
             await until(lambda: len(begun) == 2)
-            asyncio.get_running_loop().call_later(0.2, hold.set)
+            asyncio.get_running_loop().call_soon(hold.set)  # right after the stop, before the lane has seen it
         assert begun == [0, 1]
         assert set(outputs(await station.results(2))) == {"r-0", "r-1"}
         assert (await station.committed(action))[0].offset == 2

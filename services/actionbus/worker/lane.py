@@ -62,6 +62,7 @@ class Lane:
         self._queued_bytes = 0
         self._running: set[Attempt] = set()
         self._slot_freed = asyncio.Event()
+        self._stop = asyncio.Event()
         self._broken: BaseException | None = None
         self._trouble: str | None = None
         self._waiting_time = metrics.STEP_SCHEDULE_TO_START.labels(self._action)
@@ -81,6 +82,7 @@ class Lane:
 
         Raises PositionLost, AccessRefused, TopicMissing: what a person has to decide.
         """
+        self._stop = stop
         async with self._holdings:
             helpers = [asyncio.create_task(self._commit_on()), asyncio.create_task(self._watch_on())]
             try:
@@ -151,6 +153,8 @@ class Lane:
         self._queued_bytes = sum(size for _, size in kept)
 
     def _fill(self) -> None:
+        if self._stop.is_set():  # a reading may still be waiting for records when the stop comes
+            return
         loop = asyncio.get_running_loop()
         while self._queue and max(len(self._running), self._execution.busy_threads) < self._concurrency:
             attempt, size = self._queue.popleft()
