@@ -17,7 +17,9 @@ from actionbus.sdk.registry import Registry
 from actionbus.worker.service import Worker
 from worker.commands import execute
 
-SECONDS = 60.0  # no test depends on speed
+SECONDS = 240.0  # no test depends on speed
+SESSION_MS = 60_000  # nor is a member thrown out because the machine is busy
+ATTEMPT_MS = 3_600_000  # nor does an attempt that waits for its test run out of time
 SHARDS = 2
 
 
@@ -45,6 +47,8 @@ class Station:
         self.partitions = partitions
         self.codec = Codec()
         self._settings = {"prefix": prefix, "kafka": {"bootstrap_servers": (connection.bootstrap_servers,)}}
+        self._read = {}  # of each partition, what was read of it so far
+        self._decoded = {}
 
     async def __aenter__(self):
         plans = [
@@ -68,7 +72,8 @@ class Station:
 
     def settings(self, **changes):
         """The settings of a worker here."""
-        return Settings(**(self._settings | changes))
+        worker = {"session_timeout_ms": SESSION_MS} | changes.pop("worker", {})
+        return Settings(**(self._settings | changes), worker=worker)
 
     @asynccontextmanager
     async def worker(self, **changes):
@@ -102,24 +107,25 @@ class Station:
                     "reply_topic": self.topics.results,
                     "reply_partition": partition_for(run.encode(), SHARDS),
                     "nonce": f"n-{number}",
+                    "start_to_close_ms": ATTEMPT_MS,
                 }
                 | changes
             ),
         )
 
     async def send(self, *commands, encoding="avro", partition=None):
-        """Write commands as the orchestrator does; gives partition and offset of the last."""
-        place = None
+        """Write commands as the orchestrator does, in their order."""
+        written = []
         for command in commands:
             value = to_json(command) if encoding == "json" else self.codec.encode(command)
-            place = await self.send_bytes(command.action, value, key=command.run_id.encode(), partition=partition)
-        return place
+            written.append(self.send_bytes(command.action, value, key=command.run_id.encode(), partition=partition))
+        await asyncio.gather(*written)
 
-    async def send_bytes(self, action_id, value, *, key=b"k", partition=None, headers=()):
-        """Write any bytes where commands are expected."""
+    def send_bytes(self, action_id, value, *, key=b"k", partition=None, headers=()):
+        """Write any bytes where commands are expected; done when they are acknowledged."""
         number = partition_for(key, self.partitions) if partition is None else partition
         record = OutRecord(key=key, value=value, headers=headers)
-        return number, await self.producer.append(self.topics.commands(action_id), number, [record])
+        return self.producer.append(self.topics.commands(action_id), number, [record])
 
     async def cancel(self, command):
         """Say that nobody waits for a command any more."""
@@ -129,9 +135,11 @@ class Station:
 
     async def every_result(self):
         """All results so far, of all kinds."""
-        return [
-            self.codec.decode(ActionResult, record.value) for record in await self._all(self.topics.results, SHARDS)
-        ]
+        records = await self._all(self.topics.results, SHARDS)
+        for each in records:
+            if (place := (each.partition, each.offset)) not in self._decoded:
+                self._decoded[place] = self.codec.decode(ActionResult, each.value)
+        return [self._decoded[each.partition, each.offset] for each in records]
 
     async def results(self, count):
         """Final results, as soon as there are so many: every one that is there then."""
@@ -177,8 +185,10 @@ class Station:
         await until(there, f"commits {expected}")
 
     async def _all(self, topic, partitions):
-        records = []
-        for partition in range(partitions):
-            async for page in self.reader.read_to_end(topic, partition):
-                records += page
-        return records
+        """Every record of a topic; what was read before is not read again."""
+        places = [(topic, partition) for partition in range(partitions)]
+        for place in places:
+            known = self._read.setdefault(place, [])
+            async for page in self.reader.read_to_end(*place, start=known[-1].offset + 1 if known else 0):
+                known += page
+        return [record for place in places for record in self._read[place]]

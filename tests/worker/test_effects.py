@@ -127,7 +127,7 @@ async def test_code_that_ignores_its_cancellation_is_answered_for(connection, pr
 
     action = Action(id="stubborn", execute=stubborn, timeout="50ms")
     async with Station(connection, prefix, action, partitions=1) as station, station.worker():
-        await station.send(station.command(action))
+        await station.send(station.command(action, start_to_close_ms=None))
         (result,) = await station.results(1)
         assert result.error.type == "Timeout"
         await station.commits(action, p0=1)
