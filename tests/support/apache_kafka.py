@@ -1,10 +1,16 @@
 """Apache Kafka started from its jars: one KRaft node, or three, on free loopback ports, each a child process.
 
 Stopping, killing and restarting a node is part of what tests do; proxies between client and node are in `proxy`.
+
+A start from jars alone takes seven seconds of a processor, most of them for loading classes, and formatting a node
+takes two more. Both are done once on a machine: the classes are kept as the JVM keeps them, the formatted metadata is
+copied. And the JVM compiles quickly instead of well, as a broker of tests does not live long enough to earn it back.
 """
 
 import base64
+import hashlib
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -17,8 +23,14 @@ from pathlib import Path
 
 from support import kafka_jars
 
-START_SECONDS = 120.0
+START_SECONDS = 900.0  # ends a hang; a busy machine needs minutes
 STOP_SECONDS = 60.0
+FORMATTED = "bootstrap.checkpoint"
+CLASSES = "classes.jsa"
+
+
+def _fresh_id() -> str:
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
 @dataclass
@@ -50,7 +62,7 @@ class ApacheKafka:
     size: int = 1
     settings: dict[str, str] = field(default_factory=dict)
     heap_mb: int = 384
-    cluster_id: str = field(default_factory=lambda: base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+    cluster_id: str = field(default_factory=_fresh_id)
     nodes: list[Node] = field(default_factory=list)
 
     @property
@@ -61,25 +73,23 @@ class ApacheKafka:
     def start(self) -> None:
         """Format and start every node, and return when each of them takes connections."""
         ports = free_ports(2 * self.size)
-        for number in range(1, self.size + 1):
-            folder = self.folder / f"node-{number}"
-            folder.mkdir(parents=True)
-            self.nodes.append(Node(number, ports.pop(), ports.pop(), folder))
+        for _ in range(self.size):
+            self.add_node(ports.pop(), ports.pop())
+        found = _prepared()
         for node in self.nodes:
             (node.folder / "server.properties").write_text(self._properties(node))
-            self._java(
-                node,
-                "kafka.tools.StorageTool",
-                "format",
-                "-t",
-                self.cluster_id,
-                "-c",
-                str(node.folder / "server.properties"),
-            ).wait(START_SECONDS)
-        for node in self.nodes:
+            self._format(node, found / FORMATTED)
             self.start_node(node, wait=False)
         for node in self.nodes:
             self.wait_for(node)
+
+    def add_node(self, port: int, controller_port: int) -> Node:
+        """One more node, with a folder and nothing in it."""
+        number = len(self.nodes) + 1
+        node = Node(number, port, controller_port, self.folder / f"node-{number}")
+        node.folder.mkdir(parents=True)
+        self.nodes.append(node)
+        return node
 
     def start_node(self, node: Node, *, wait: bool = True) -> None:
         """Start a node, also one that was stopped or killed.
@@ -88,7 +98,8 @@ class ApacheKafka:
         `wait` false it returns at once, and `wait_for` may then run anywhere.
         """
         assert threading.current_thread() is threading.main_thread(), "the node would end with this thread"
-        node.process = self._java(node, "kafka.Kafka", str(node.folder / "server.properties"))
+        classes = _prepared() / CLASSES
+        node.process = self._java(node, f"-XX:SharedArchiveFile={classes}")
         if wait:
             self.wait_for(node)
 
@@ -131,9 +142,16 @@ class ApacheKafka:
                     raise RuntimeError(f"the broker did not start:\n{node.log.read_text()[-4000:]}") from None
                 time.sleep(0.1)
 
-    def _java(self, node: Node, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [kafka_jars.java(), f"-Xmx{self.heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4"]
-        command += ["-cp", str(kafka_jars.jars() / "*"), *arguments]
+    def _format(self, node: Node, checkpoint: Path) -> None:
+        """What Kafka's own tool writes: the same metadata for every node, and who this one is."""
+        data = node.folder / "data"
+        data.mkdir()
+        shutil.copy(checkpoint, data)
+        names = {"version": "1", "cluster.id": self.cluster_id, "node.id": node.number, "directory.id": _fresh_id()}
+        (data / "meta.properties").write_text("".join(f"{name}={value}\n" for name, value in names.items()))
+
+    def _java(self, node: Node, option: str) -> subprocess.Popen[bytes]:
+        command = [*_java(self.heap_mb), option, "kafka.Kafka", str(node.folder / "server.properties")]
         # The child must not outlive the test run, not even one that was killed.
         with node.log.open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_me)  # noqa: PLW1509 - no threads touch the child between fork and exec
@@ -168,6 +186,43 @@ class ApacheKafka:
             "log.cleaner.dedupe.buffer.size": "4194304",
         }
         return "".join(f"{name}={value}\n" for name, value in (values | self.settings).items())
+
+
+def _java(heap_mb: int) -> list[str]:
+    return [
+        kafka_jars.java(),
+        f"-Xmx{heap_mb}m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        str(kafka_jars.jars() / "*"),
+    ]
+
+
+def _prepared() -> Path:
+    """The folder with what `_prepare` made; another Java cannot use the classes of this one."""
+    path = Path(kafka_jars.java()).resolve()
+    mine = hashlib.sha256(f"{path} {path.stat().st_mtime_ns}".encode()).hexdigest()[:12]
+    return kafka_jars.kept(f"-{mine}", _prepare)
+
+
+def _prepare(folder: Path) -> None:
+    """Format one node as Kafka does and let it run once: what it wrote and which classes it loaded are kept."""
+    cluster = ApacheKafka(folder / "once")
+    node = cluster.add_node(*free_ports(2))
+    (node.folder / "server.properties").write_text(cluster._properties(node))
+    settings = str(node.folder / "server.properties")
+    format_ = ["kafka.tools.StorageTool", "format", "-t", cluster.cluster_id, "-c", settings]
+    subprocess.run([*_java(cluster.heap_mb), *format_], check=True, capture_output=True, timeout=START_SECONDS)
+    shutil.copy(node.folder / "data" / FORMATTED, folder)
+    node.process = cluster._java(node, f"-XX:ArchiveClassesAtExit={folder / CLASSES}")
+    try:
+        cluster.wait_for(node)
+        node.process.terminate()
+        node.process.wait(START_SECONDS)
+    finally:
+        cluster.stop()
+    shutil.rmtree(folder / "once")
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,12 +1,13 @@
-"""Where the jars of Apache Kafka come from: Maven resolves the pom beside this file into the user's cache, once.
+"""Where Apache Kafka comes from: Maven resolves the pom beside this file into the user's cache, once.
 
-Starting a broker from them is `apache_kafka`'s affair.
+Starting a broker from what is found here is `apache_kafka`'s affair.
 """
 
 import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 POM = Path(__file__).with_name("pom.xml")
@@ -22,27 +23,37 @@ def java() -> str:
 
 
 def jars() -> Path:
-    """The folder with all jars, filled on first use; raises JavaMissing.
-
-    The folder's name carries the hash of the pom, so a changed pom never meets old jars. It is filled under another
-    name and renamed when it is whole: a run that was cut off leaves nothing that looks complete.
-    """
+    """The folder with all jars, filled on first use; raises JavaMissing."""
     java()
-    folder = _cache() / f"apache-kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    return kept("", _resolve)
+
+
+def kept(name: str, fill: Callable[[Path], None]) -> Path:
+    """A folder in the user's cache that belongs to these jars, filled on first use.
+
+    Its name carries the hash of the pom, so a changed pom never meets old files. It is filled under another name and
+    renamed when it is whole: a run that was cut off leaves nothing that looks complete.
+    """
+    folder = _cache() / f"apache-kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}{name}"
     if folder.is_dir():
         return folder
-    maven = _command("mvn")
     filling = folder.with_name(f"{folder.name}.{os.getpid()}")
-    filling.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(
-        [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={filling}"],
-        check=True,
-    )
+    shutil.rmtree(filling, ignore_errors=True)
+    filling.mkdir(parents=True)
+    fill(filling)
     try:
         filling.rename(folder)
     except OSError:  # another run was faster
         shutil.rmtree(filling)
     return folder
+
+
+def _resolve(folder: Path) -> None:
+    maven = _command("mvn")
+    subprocess.run(
+        [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"],
+        check=True,
+    )
 
 
 def _command(name: str) -> str:
