@@ -99,8 +99,9 @@ async def test_a_deadline_fails_and_the_producer_goes_on(apache_kafka, wire, pre
     """Silence fails the future at its deadline, with the reason; afterwards a new identity writes on, in order."""
     direct = Connection(bootstrap_servers=apache_kafka.bootstrap)
     name = await topic(direct, prefix)
-    async with IdempotentProducer(Connection(bootstrap_servers=wire.address), append_seconds=1.0) as producer:
+    async with IdempotentProducer(Connection(bootstrap_servers=wire.address)) as producer:
         assert await producer.append(name, 0, [record("before")]) == 0
+        producer._append_seconds = 1.0
         wire.rules[proxy.PRODUCE] = proxy.Rule(pass_request=False)
         late = producer.append(name, 0, [record("late")])
         with pytest.raises(Unavailable, match=r"not acknowledged within 1 s"):

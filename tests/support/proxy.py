@@ -39,11 +39,12 @@ class Rule:
 
 @dataclass
 class Proxy:
-    """One proxy in front of one broker. `seen` counts requests as clients sent them, by kind."""
+    """One proxy in front of one broker. `seen` counts requests as clients sent them, by kind; `answered` the replies."""
 
     target: str
     rules: dict[int, Rule] = field(default_factory=dict)
     seen: Counter[int] = field(default_factory=Counter)
+    answered: Counter[int] = field(default_factory=Counter)
     held: dict[int, deque[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,6 +78,11 @@ class Proxy:
         """Return once clients have sent so many requests of a kind."""
         async with asyncio.timeout(SECONDS), self._changed:
             await self._changed.wait_for(lambda: self.seen[kind] >= times)
+
+    async def has_answered(self, kind: int) -> None:
+        """Return once the broker has answered a request of a kind, whether its client hears of it or not."""
+        async with asyncio.timeout(SECONDS), self._changed:
+            await self._changed.wait_for(lambda: self.answered[kind] > 0)
 
     def cut(self) -> None:
         """Close every connection as a network that fails does."""
@@ -136,6 +142,9 @@ class Proxy:
             while True:
                 frame = await _frame(there_reader)
                 kind, wanted = kinds.popleft()
+                self.answered[kind] += 1
+                async with self._changed:
+                    self._changed.notify_all()
                 if kind == METADATA:
                     frame = self._advertise(frame)
                 if wanted:
