@@ -103,6 +103,12 @@ def prefix() -> str:
     return f"t{next(_COUNT)}-{uuid.uuid4().hex[:8]}"
 
 
+@pytest.fixture
+def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives a topic up after a moment: for tests in which no topic is to be found, as others may need the time."""
+    monkeypatch.setattr("actionbus.kafka.cluster.TOPIC_SECONDS", 0.2)
+
+
 @pytest.fixture(scope="session")
 def postgres_url():
     """The address of an empty PostgreSQL database for SQLAlchemy with asyncpg, over a Unix socket."""

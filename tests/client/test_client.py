@@ -321,9 +321,9 @@ async def test_nothing_listens_at_the_address(prefix: str) -> None:
             pass
 
 
-async def test_an_installation_that_is_not_there_is_named(connection: Connection, prefix: str, monkeypatch) -> None:
+@pytest.mark.usefixtures("short_search")
+async def test_an_installation_that_is_not_there_is_named(connection: Connection, prefix: str) -> None:
     """On a cluster without the topics the error says what makes them."""
-    monkeypatch.setattr("actionbus.kafka.cluster.TOPIC_SECONDS", 0.5)
     with pytest.raises(TopicMissing, match="topics apply"):
         async with Client(connection, prefix):
             pass

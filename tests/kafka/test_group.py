@@ -152,6 +152,7 @@ def _leave(reader):
     return LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
 
 
+@pytest.mark.usefixtures("short_search")
 async def test_a_missing_topic_is_named(connection, prefix):
     """A worker whose topic does not exist says so instead of waiting."""
     with pytest.raises(TopicMissing, match=f"{prefix}-nowhere"):

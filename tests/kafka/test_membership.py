@@ -97,6 +97,7 @@ async def test_it_reads_no_record(apache_kafka, prefix):
             assert wire.seen[proxy.FETCH] == 0
 
 
+@pytest.mark.usefixtures("short_search")
 async def test_a_missing_topic_is_named(connection, prefix):
     """An orchestrator whose topic does not exist says so instead of waiting."""
     with pytest.raises(TopicMissing, match=f"{prefix}-nowhere"):

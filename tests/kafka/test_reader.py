@@ -190,6 +190,7 @@ async def test_a_position_below_the_log_is_refused(apache_kafka, prefix):
                 pass
 
 
+@pytest.mark.usefixtures("short_search")
 async def test_a_missing_topic_is_named(connection, prefix):
     """A topic that does not exist is an error that names it, and is not made by asking."""
     async with PartitionReader(connection) as reader:

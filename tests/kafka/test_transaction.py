@@ -101,6 +101,7 @@ async def test_a_successor_fences(connection, prefix, producer, places):
     assert await values(connection, places[0], count=1) == ["heir"]
 
 
+@pytest.mark.usefixtures("short_search")
 async def test_after_doubt_nothing_goes_on(prefix, producer):
     """A producer whose outcome was unknown refuses every further call but close."""
     producer.begin()

@@ -1,7 +1,5 @@
 """The log of a shard on real brokers: what the protocol's tests on Kafka do not touch."""
 
-import asyncio
-
 import pytest
 
 from actionbus.contracts.limits import Limits
@@ -9,6 +7,7 @@ from actionbus.contracts.records import OutRecord
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.connection import Connection
 from actionbus.kafka.reader import PartitionReader
+from actionbus.orchestrator import kafka_log
 from actionbus.orchestrator.kafka_log import KafkaLog
 from support.topics import topic
 
@@ -33,12 +32,13 @@ async def test_commands_that_fill_many_batches_arrive_in_order(log: KafkaLog, co
     assert found[0].offset == first
 
 
-async def test_a_missing_topic_is_said_to_be_missing(log: KafkaLog, connection: Connection, prefix: str):
-    """Within seconds, and a topic that is there has its partitions."""
+async def test_a_missing_topic_is_said_to_be_missing(log: KafkaLog, connection: Connection, prefix: str, monkeypatch):
+    """It is looked for no longer than that, and a topic that is there has its partitions."""
     name = await topic(connection, f"{prefix}.there", partitions=3)
+    monkeypatch.setattr(kafka_log, "TOPIC_SECONDS", 60.0)
     assert await log.partitions(name) == 3
-    async with asyncio.timeout(30):
-        assert await log.partitions(f"{prefix}.not-there") is None
+    monkeypatch.setattr(kafka_log, "TOPIC_SECONDS", 0.2)
+    assert await log.partitions(f"{prefix}.not-there") is None
 
 
 async def test_a_group_has_passed_what_lies_below_its_offset(log: KafkaLog, connection: Connection, prefix: str):

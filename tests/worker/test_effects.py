@@ -157,6 +157,7 @@ async def test_the_trace_of_a_command_goes_on_in_its_result(connection, prefix):
     assert record.header("ce_id") == b"r-1:2s/step/1/succeeded"
 
 
+@pytest.mark.usefixtures("short_search")
 async def test_a_missing_topic_stops_the_worker_with_a_sentence(connection, prefix):
     """A worker whose topics were never made says which one is missing."""
     station = Station(connection, prefix, BOOK)
