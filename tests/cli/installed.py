@@ -14,7 +14,7 @@ from typing import Any
 
 from support.apache_kafka import die_with_me, free_ports
 
-READY_SECONDS = 90.0
+READY_SECONDS = 240.0
 COMMAND = [sys.executable, "-m", "actionbus.cli.main"]
 
 

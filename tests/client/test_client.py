@@ -28,7 +28,7 @@ from client.answering import Answering, graph
 HELLO = graph("hello", "greet")
 TWO = graph("two", "first", "second")
 ADA = {"name": "Ada"}
-LIMIT = 60.0
+LIMIT = 240.0
 
 
 @pytest.fixture

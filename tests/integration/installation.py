@@ -13,8 +13,8 @@ from pathlib import Path
 from actionbus.kafka.connection import Connection
 from support.apache_kafka import die_with_me, free_ports
 
-READY_SECONDS = 120.0
-ENDED_SECONDS = 60.0
+READY_SECONDS = 240.0
+ENDED_SECONDS = 120.0
 INSTANCES = ("ACTIONBUS_ORCHESTRATOR_GROUP_INSTANCE_ID", "ACTIONBUS_WORKER_GROUP_INSTANCE_ID")
 COMMAND = [sys.executable, "-m", "actionbus.cli.main"]
 
@@ -170,7 +170,7 @@ class Installation:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=READY_SECONDS,
             cwd=self.folder,
         )
         assert not ok or done.returncode == 0, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"

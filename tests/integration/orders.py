@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from actionbus.client import Client
 from actionbus.contracts.errors import RunFailed
 
-WAIT_SECONDS = 240.0  # far above what is normal: a hang is a failure, slowness is not
+WAIT_SECONDS = 600.0  # far above what is normal: a hang is a failure, slowness is not
 IN_FLIGHT = 400
 
 

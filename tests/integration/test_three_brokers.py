@@ -15,7 +15,7 @@ from integration.orders import until
 RUNS = 300  # for each broker that is killed
 IN_FLIGHT = 100
 
-pytestmark = [pytest.mark.kafka, pytest.mark.java, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kafka, pytest.mark.java, pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 
 @pytest.fixture

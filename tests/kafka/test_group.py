@@ -14,7 +14,7 @@ from actionbus.kafka.rebalances import Assigned, Lost, Revoked
 from support.forgetful_leader import forgetful_leader
 from support.topics import record, topic
 
-SECONDS = 60
+SECONDS = 240
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from actionbus.kafka.connection import Connection
 from actionbus.kafka.producer import IdempotentProducer
 from actionbus.kafka.reader import PartitionReader
 from actionbus.kafka.transaction import TransactionalProducer
-from support.topics import record, topic
+from support.topics import SECONDS, record, topic
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ async def test_a_tail_of_aborted_records_ends(connection, prefix, name):
     """A partition that ends in aborted records and markers is read to its end without them."""
     await _write(connection, name, ["a", "b"])
     await _aborted(connection, prefix, name, ["x", "y", "z"])
-    async with asyncio.timeout(60), PartitionReader(connection) as reader:
+    async with asyncio.timeout(SECONDS), PartitionReader(connection) as reader:
         assert [r.value for r in await _read(reader, name, 0)] == [b"a", b"b"]
         assert await reader.end(name, 0) >= 6
     async with PartitionReader(connection, isolation="read_uncommitted") as reader:
@@ -138,7 +138,7 @@ async def test_follow_goes_on_for_ever(connection, name):
     """Following gives what is there and what comes, from several partitions, each in order."""
     await _write(connection, name, ["0", "1"])
     got: dict[int, list[str]] = {0: [], 1: []}
-    async with PartitionReader(connection) as reader, asyncio.timeout(60):
+    async with PartitionReader(connection) as reader, asyncio.timeout(SECONDS):
         async with aclosing(reader.follow({(name, 0): 1, (name, 1): 0})) as flow:
             more = asyncio.create_task(_trickle(connection, name))
             async for batch in flow:
@@ -209,7 +209,7 @@ async def test_following_survives_a_restart(tmp_path, prefix):
         name = await topic(connection, prefix)
         await _write(connection, name, ["a"])
         got: list[str] = []
-        async with PartitionReader(connection) as reader, asyncio.timeout(120):
+        async with PartitionReader(connection) as reader, asyncio.timeout(SECONDS):
             async with aclosing(reader.follow({(name, 0): 0})) as flow:
                 async for batch in flow:
                     got += [r.value.decode() for r in batch]

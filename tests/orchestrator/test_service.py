@@ -24,7 +24,7 @@ from protocol.world import pair
 
 pytestmark = pytest.mark.kafka
 SHARDS = 4
-SECONDS = 90.0
+SECONDS = 240.0
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ INIT_PRODUCER_ID = 22
 ADD_PARTITIONS_TO_TXN = 24
 END_TXN = 26
 
-SECONDS = 60.0  # the longest that a test waits
+SECONDS = 240.0  # the longest that a test waits
 _LENGTH = struct.Struct(">i")
 _KIND = struct.Struct(">h")
 

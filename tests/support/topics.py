@@ -12,7 +12,7 @@ from actionbus.kafka.admin import Admin, TopicPlan
 from actionbus.kafka.cluster import Cluster
 from actionbus.kafka.reader import PartitionReader
 
-SECONDS = 60.0  # no test depends on speed
+SECONDS = 240.0  # no test depends on speed
 
 
 def record(text: str, *, key: str = "k", **rest) -> OutRecord:
