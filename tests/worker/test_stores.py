@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,17 @@ async def test_a_step_that_may_take_longer_gets_the_time_in_the_database_too(pos
         for step, limit in (("a", 120_000), ("b", None), ("c", 5_000)):
             await inbox.perform(stores["default"], execute(step, start_to_close_ms=limit), Booking(before=look))
     assert seen == ["125s", "15s", "15s"]
+
+
+async def test_a_closed_connection_to_sqlite_holds_no_lock(tmp_path):
+    """Its transaction ends with it, although the traceback of a cancelled attempt still holds an unfinished statement."""
+    async with Stores({"default": f"sqlite:///{tmp_path}/store.db"}) as stores:
+        async with stores["default"].engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            await driver.execute("BEGIN IMMEDIATE")
+            unfinished = await driver.execute("SELECT 1 UNION SELECT 2")
+            await driver.close()
+            with closing(sqlite3.connect(tmp_path / "store.db", timeout=0)) as other:
+                other.execute("BEGIN IMMEDIATE")
+            await connection.invalidate()
+            del unfinished
