@@ -185,6 +185,8 @@ class ApacheKafka:
             "num.io.threads": "4",
             "log.cleaner.dedupe.buffer.size": "4194304",
         }
+        if self.size > 1:  # a broker that was killed comes back only after its session
+            values |= {"broker.session.timeout.ms": "5000", "broker.heartbeat.interval.ms": "1000"}
         return "".join(f"{name}={value}\n" for name, value in (values | self.settings).items())
 
 
