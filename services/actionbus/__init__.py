@@ -1,8 +1,8 @@
 """actionbus: durable workflows on Kafka. These are the names a user needs; every room below has a docstring of its own.
 
-Declare with ``action`` and ``workflow``; decide with ``rule`` and ``Retry``; fail with ``ActionFailed``,
-``NonRetryable`` and ``RetryAfter``. ``actionbus.testing`` runs workflows without Kafka; ``actionbus.client`` starts and
-follows them.
+Declare with ``action`` and ``workflow``; compute with ``cel``; decide with ``rule`` and ``Retry``; fail with
+``ActionFailed``, ``NonRetryable`` and ``RetryAfter``. ``actionbus.testing`` runs workflows without Kafka;
+``actionbus.client`` starts and follows them.
 """
 
 from actionbus.contracts.errors import ActionbusError, Conflict, DefinitionRefused, PayloadRefused, Refused, RunFailed
@@ -11,9 +11,11 @@ from actionbus.sdk.call import Call
 from actionbus.sdk.context import ActionContext
 from actionbus.sdk.declare import action
 from actionbus.sdk.errors import ActionFailed, NonRetryable, RetryAfter
+from actionbus.sdk.expression import cel
 from actionbus.sdk.flow import Flow
+from actionbus.sdk.loops import Turn
 from actionbus.sdk.retry import Retry
-from actionbus.sdk.rule import OnFailure, rule
+from actionbus.sdk.rule import Failure, OnBlockFailure, OnFailure, rule
 from actionbus.sdk.workflow import Workflow, workflow
 
 __all__ = [
@@ -24,16 +26,20 @@ __all__ = [
     "Call",
     "Conflict",
     "DefinitionRefused",
+    "Failure",
     "Flow",
     "NonRetryable",
+    "OnBlockFailure",
     "OnFailure",
     "PayloadRefused",
     "Refused",
     "Retry",
     "RetryAfter",
     "RunFailed",
+    "Turn",
     "Workflow",
     "action",
+    "cel",
     "rule",
     "workflow",
 ]

@@ -168,7 +168,7 @@ def test_the_message_shows_the_line_and_what_to_do_instead():
     line = body.__code__.co_firstlineno + 1
     assert str(refused.value).split(f"{HERE}:")[1] == (
         f"{line}: input.email (str) cannot be compared: there is no value yet, a workflow is read before any run; "
-        "let an action decide, and raise a typed failure that on_failure= answers\n"
+        'compare it with cel("value > 1", value=...)\n'
         '    if signup.email == "root@localhost":'
     )
 

@@ -1,40 +1,44 @@
-"""What a workflow function is given: it writes down each step, in order, as a node of the graph."""
+"""What a workflow function is given: it writes down each node, in order, and what stands inside another one in a block.
+
+A block is a function without a name of its own, often a lambda: it is called once, while the workflow is read, and what
+it returns is what the block gives. How each kind of node is written stands in ``step``, ``branches``, ``loops``,
+``waits`` and ``blocks``.
+"""
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar, assert_never
+from datetime import datetime
+from typing import Any, Final, NoReturn, ParamSpec, TypeVar, overload
 
-from actionbus.contracts import decisions, identifiers
-from actionbus.contracts.decisions import RetryPolicy
-from actionbus.contracts.errors import IdentifierRefused
-from actionbus.contracts.nodes import EmitNode, StepNode
-from actionbus.contracts.templates import ERROR, MADE, STEPS
-from actionbus.sdk import duration, fitting, place, shape
-from actionbus.sdk.action import TOPIC, Action
+from actionbus.contracts.nodes import EmitNode, RaiseNode, SetNode
+from actionbus.sdk import blocks, branches, loops, place, shape, step, waits
+from actionbus.sdk.action import TOPIC
 from actionbus.sdk.call import Call
+from actionbus.sdk.draft import Draft
 from actionbus.sdk.duration import Duration
-from actionbus.sdk.place import Place
-from actionbus.sdk.reference import Origin, Reference
+from actionbus.sdk.expression import written
+from actionbus.sdk.loops import Turn
 from actionbus.sdk.retry import Retry
-from actionbus.sdk.rule import Failure, OnFailure
+from actionbus.sdk.rule import OnBlockFailure, OnFailure
 from actionbus.sdk.template import Built, Writing
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-@dataclass(slots=True)
-class Draft:
-    """What has been written down so far."""
-
-    nodes: list[StepNode | EmitNode] = field(default_factory=list[StepNode | EmitNode])
-    places: dict[str, Place] = field(default_factory=dict[str, Place])
-    actions: dict[str, Action[..., Any]] = field(default_factory=dict[str, Action[..., Any]])
+T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
+Block = Callable[[], R]
+ERROR_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 
 
 class Flow:
-    """Writes steps down. It exists only while its workflow function is read."""
+    """Writes nodes down. It exists only while its workflow function is read; every refusal names the line.
+
+    Every node has an id, made from what it does unless ``id`` is given.
+    """
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
@@ -48,44 +52,37 @@ class Flow:
         on_failure: Sequence[OnFailure[R]] = (),
         retry: Retry | None = None,
         timeout: Duration | None = None,
+        schedule_to_start: Duration | None = None,
         schedule_to_close: Duration | None = None,
     ) -> R:
         """Add a step that runs an action, and give a reference to what it will give.
 
         ``undo`` writes the call that takes the step back, from what the step made. ``on_failure`` are the decisions,
         tried in order; without a match the step is retried, then the run is undone. ``retry`` and ``timeout`` (of one
-        attempt) replace the action's own; ``schedule_to_close`` limits all attempts together. The step's id is the
-        action's id unless ``id`` is given. Raises DefinitionRefused, naming the line.
+        attempt) replace the action's own; ``schedule_to_start`` limits how long an attempt waits for a worker,
+        ``schedule_to_close`` all attempts together. The step's id is the action's id.
         """
-        at = place.here()
-        writing = Writing(at, (self._draft,))
-        if not isinstance(call, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - users without a type checker
-            raise writing.refusal(f"flow.run takes a call of an action, as in flow.run(create_user(...)), not {call!r}")
-        step = self._claim(id, call.action.id, writing, f'flow.run({call.action.id}(...), id="...")')
-        self._draft.nodes.append(
-            StepNode(
-                id=step,
-                call=self._call(call, writing),
-                undo=None if undo is None else self._undo(step, call.action, undo, writing),
-                retry=None if retry is None else retry.policy,
-                rules=tuple(self._rule(each, call.action) for each in on_failure),
-                start_to_close_ms=_limit(timeout, "timeout", writing),
-                schedule_to_close_ms=_limit(schedule_to_close, "schedule_to_close", writing),
-            )
+        return step.run(
+            self._draft,
+            call,
+            id,
+            undo=undo,
+            on_failure=on_failure,
+            retry=retry,
+            timeout=timeout,
+            schedule_to_start=schedule_to_start,
+            schedule_to_close=schedule_to_close,
         )
-        returns = call.action.signature.returns
-        return _standing_for(Origin((STEPS, step), returns, shape.of(returns, "given"), self._draft))
 
     def emit(self, topic: str, *, key: Any = None, value: Any = None, id: str | None = None) -> None:  # noqa: A002 - the user's word
-        """Add a record that is published to a topic when the run gets here: exactly once. Raises DefinitionRefused."""
-        writing = Writing(place.here(), (self._draft,))
+        """Add a record that is published to a topic when the run gets here: exactly once."""
+        writing = self._draft.writing()
         if TOPIC.fullmatch(topic) is None:
             raise writing.refusal(f"{topic!r} is no topic name: use 1 to 249 of A-Z a-z 0-9 . _ -")
         default = re.sub(r"[^a-z0-9]+", "-", f"emit-{topic.lower()}").strip("-")
-        node = self._claim(id, default, writing, 'flow.emit(..., id="...")')
-        self._draft.nodes.append(
-            EmitNode(id=node, topic=topic, key=writing.open(key, "key")[0], value=writing.open(value, "value")[0])
-        )
+        node = self._draft.claim(id, default, writing, 'flow.emit(..., id="...")')
+        record = {"key": writing.open(key, "key")[0], "value": writing.open(value, "value")[0]}
+        self._draft.add(EmitNode, writing, id=node, topic=topic, **record)
 
     def output(self, model: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """A model whose fields are values and references: to be returned, or passed to an action."""
@@ -94,95 +91,187 @@ class Flow:
             raise Writing(at, ()).refusal("flow.output takes the model and its fields by name")
         return Built(model, dict(kwargs), at)  # type: ignore[return-value] - it stands for an R
 
-    def _claim(self, given: str | None, default: str, writing: Writing, how: str) -> str:
-        try:
-            step = identifiers.name("step id", default if given is None else given)
-        except IdentifierRefused as error:
-            raise writing.refusal(str(error)) from None
-        if step in self._draft.places:
-            raise writing.refusal(
-                f"there is a step {step} already, at {self._draft.places[step]}: give this one an id of its own, {how}"
-            )
-        self._draft.places[step] = writing.at
-        return step
+    def compute(self, text: str, gives: type[R], /, *, id: str | None = None, **names: Any) -> R:  # noqa: A002 - the user's word
+        """Add a value that is computed once, by an expression: ``flow.compute("a * b", int, a=order.price, b=2)``.
 
-    def _use(self, action: Action[..., Any], writing: Writing) -> None:
-        other = self._draft.actions.setdefault(action.id, action)
-        if other is not action:
-            raise writing.refusal(f"two actions have the id {action.id}: {other.declared_at} and {action.declared_at}")
+        ``gives`` is the type that the expression is said to give; nobody checks it in a run.
+        """
+        writing = self._draft.writing()
+        node = self._draft.claim(id, self._draft.number("compute"), writing, 'flow.compute(..., id="...")')
+        self._draft.add(SetNode, writing, id=node, value=writing.expression(written(text, names, ())))
+        return self._draft.result(node, gives, shape.of(gives, "given"))
 
-    def _call(self, call: Call[Any], writing: Writing) -> decisions.Call:
-        self._use(call.action, writing)
-        return decisions.Call(action=call.action.id, input=writing.call(call.take()))
+    def fail(
+        self,
+        error: str | type[Exception],
+        message: str = "",
+        *,
+        details: Any = None,
+        id: str | None = None,  # noqa: A002 - the user's word
+    ) -> NoReturn:  # pyright: ignore[reportReturnType] - what follows is never reached in a run
+        """Add a failure of this type: the rules of the blocks around it answer it, else the run is undone."""
+        writing = self._draft.writing()
+        name = error if isinstance(error, str) else error.__name__
+        if ERROR_TYPE.fullmatch(name) is None:
+            raise writing.refusal(f"{name!r} is no error type: use a name such as CardRefused")
+        node = self._draft.claim(id, self._draft.number("fail"), writing, 'flow.fail(..., id="...")')
+        said = {"message": writing.value(message, str, "message"), "details": writing.open(details, "details")[0]}
+        self._draft.add(RaiseNode, writing, id=node, error_type=name, **said)
 
-    def _undo(
-        self, step: str, action: Action[..., Any], undo: Callable[[Any], Call[Any]], writing: Writing
-    ) -> decisions.Call:
-        scope = object()
-        returns = action.signature.returns
-        made = Origin((MADE,), returns, shape.of(returns, "given"), scope, unseen=action.store is None)
-        try:
-            call = undo(_standing_for(made))
-        except NameError as error:
-            raise writing.refusal(
-                f"undo of {step}: {error}: an undo is written before its step has a name, so read what the step made "
-                "from its parameter, as in undo=lambda made: delete(id=made.id)"
-            ) from error
-        if not isinstance(call, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - users without a type checker
-            raise writing.refusal(
-                f"undo of {step} gives {call!r}: it must give a call, as in undo=lambda made: delete(id=made.id)"
-            )
-        if action.store is not None and call.action.store != action.store:
-            raise writing.refusal(
-                f"{call.action.id} cannot undo {action.id}: the step commits in the store {action.store}, so its undo "
-                f'must be transactional in the same store: declare {call.action.id} with effect="transactional", '
-                f'store="{action.store}"'
-            )
-        return self._call(call, Writing(call.place, (self._draft, scope)))
+    @overload
+    def choose(self, *cases: tuple[bool, Block[R]], otherwise: Block[R], id: str | None = None) -> R: ...
+    @overload
+    def choose(self, *cases: tuple[bool, Block[R]], id: str | None = None) -> R | None: ...
+    def choose(self, *cases: Any, otherwise: Any = None, id: str | None = None) -> Any:  # noqa: A002 - the user's word
+        """Go on with the first case whose condition holds, else with ``otherwise``, and give what that one gives.
 
-    def _rule(self, rule: OnFailure[Any], action: Action[..., Any]) -> decisions.Rule:
-        writing = Writing(rule.place, (self._draft,))
-        return decisions.Rule(error_type=rule.error_type, then=self._resolution(rule, action, writing))
+        ``flow.choose((cel("total > 100", total=order.total), lambda: flow.run(...)), otherwise=lambda: ...)``
+        """
+        return branches.choose(self._draft, cases, otherwise, id)
 
-    def _fallback(self, rule: OnFailure[Any], action: Action[..., Any], writing: Writing) -> decisions.Fallback:
-        scope = object()
-        call = rule.fallback
-        if callable(call):
-            call = call(_standing_for(Origin((ERROR,), Failure, shape.of(Failure, "given"), scope)))
-        if not isinstance(call, Call):
-            raise writing.refusal(f"the fallback of {action.id} is {call!r}: it must be a call of an action")
-        given = shape.of(call.action.signature.returns, "given")
-        wrong = fitting.mismatch(given, shape.of(action.signature.returns, "given"))
-        if wrong is not None:
-            raise writing.refusal(f"{call.action.id} cannot stand in for {action.id}: {wrong}")
-        return decisions.Fallback(call=self._call(call, Writing(call.place, (self._draft, scope))))
+    @overload
+    def parallel(self, a: Block[A], b: Block[B], /, *, id: str | None = None) -> tuple[A, B]: ...
+    @overload
+    def parallel(self, a: Block[A], b: Block[B], c: Block[C], /, *, id: str | None = None) -> tuple[A, B, C]: ...
+    @overload
+    def parallel(
+        self, a: Block[A], b: Block[B], c: Block[C], d: Block[D], /, *, id: str | None = None
+    ) -> tuple[A, B, C, D]: ...
+    @overload
+    def parallel(
+        self, a: Block[A], b: Block[B], c: Block[C], d: Block[D], e: Block[E], /, *, id: str | None = None
+    ) -> tuple[A, B, C, D, E]: ...
+    @overload
+    def parallel(self, *blocks: Block[R], id: str | None = None) -> tuple[R, ...]: ...
+    @overload
+    def parallel(self, *blocks: Block[R], enough: int, id: str | None = None) -> list[R | None]: ...
+    def parallel(self, *blocks: Any, enough: int | None = None, id: str | None = None) -> Any:  # noqa: A002 - the user's word
+        """Go on with all blocks at the same time, and give what each of them gives, in their order.
 
-    def _resolution(self, rule: OnFailure[Any], action: Action[..., Any], writing: Writing) -> decisions.Resolution:
-        returns = action.signature.returns
-        match rule.then:
-            case "retry":
-                return decisions.Retry(policy=RetryPolicy() if rule.policy is None else rule.policy.policy)
-            case "fallback":
-                return self._fallback(rule, action, writing)
-            case "continue_with":
-                return decisions.ContinueWith(value=writing.constant(rule.value, returns, "continue_with"))
-            case "compensate":
-                return decisions.Compensate()
-            case "fail":
-                return decisions.Fail()
-            case _ as never:
-                assert_never(never)
+        ``enough``: as soon as so many have succeeded the others are given up and undone, and give None.
+        """
+        return branches.parallel(self._draft, blocks, enough, id)
 
+    def first(self, *blocks: Block[R], id: str | None = None) -> R:  # noqa: A002 - the user's word
+        """Go on with all blocks at the same time until one has succeeded, and give what that one gives."""
+        return branches.first(self._draft, blocks, id)
 
-def _standing_for(origin: Origin) -> Any:
-    """A reference, which the type checker takes for the value itself."""
-    return Reference(origin)
+    @overload
+    def map(
+        self,
+        items: Sequence[T],
+        body: Callable[[T], R] | Callable[[T, int], R],
+        *,
+        concurrency: int = 50,
+        id: str | None = None,
+    ) -> list[R]: ...
+    @overload
+    def map(
+        self,
+        items: Sequence[T],
+        body: Callable[[T], R] | Callable[[T, int], R],
+        *,
+        concurrency: int = 50,
+        may_fail: int = 0,
+        may_fail_percent: float = 0,
+        id: str | None = None,
+    ) -> list[R | None]: ...
+    def map(
+        self,
+        items: Any,
+        body: Any,
+        *,
+        concurrency: int = 50,
+        may_fail: int = 0,
+        may_fail_percent: float = 0,
+        id: str | None = None,  # noqa: A002 - the user's word
+    ) -> Any:
+        """Do the same for each item of a list, and give what each gave, in the order of the items.
 
+        ``body`` may take the item's place, from 0, as well. So many items may fail, or that share of them: a failed one
+        is undone and gives None.
+        """
+        limits = {"concurrency": concurrency, "may_fail": may_fail, "may_fail_percent": may_fail_percent}
+        return loops.map_over(self._draft, items, body, id, may_give_none=bool(may_fail or may_fail_percent), **limits)
 
-def _limit(value: Duration | None, what: str, writing: Writing) -> int | None:
-    if value is None:
-        return None
-    found = duration.milliseconds(value, what=what)
-    if found == 0:
-        raise writing.refusal(f"{what} of nothing would fail every attempt")
-    return found
+    @overload
+    def repeat(
+        self,
+        body: Callable[[Turn], R],
+        *,
+        until: Callable[[R], bool] | None = None,
+        limit: int | None = 10,
+        id: str | None = None,
+    ) -> R: ...
+    @overload
+    def repeat(
+        self,
+        body: Callable[[Turn], R],
+        *,
+        while_: Callable[[Turn], bool],
+        until: Callable[[R], bool] | None = None,
+        limit: int | None = 10,
+        id: str | None = None,
+    ) -> R | None: ...
+    def repeat(
+        self,
+        body: Callable[[Turn], Any],
+        *,
+        while_: Callable[[Turn], bool] | None = None,
+        until: Callable[[Any], bool] | None = None,
+        limit: int | None = 10,
+        id: str | None = None,  # noqa: A002 - the user's word
+    ) -> Any:
+        """Do the same again and again, and give what the last turn gave; None when there was no turn.
+
+        A turn begins only if ``while_`` holds, and is the last one if ``until`` holds of what it gave. With a condition
+        a turn more than ``limit`` is a failure of type TooManyTurns; without one there are ``limit`` turns. Without a
+        limit (None) a turn that is over is never undone.
+        """
+        return loops.repeat(self._draft, body, id, while_=while_, until=until, limit=limit)
+
+    @overload
+    def wait_for(
+        self, signal: str, payload: type[T], *, timeout: Duration | None = None, id: str | None = None
+    ) -> T: ...
+    @overload
+    def wait_for(
+        self, signal: str, payload: type[T], *, timeout: Duration, on_timeout: Block[R], id: str | None = None
+    ) -> T | R: ...
+    def wait_for(
+        self,
+        signal: str,
+        payload: Any,
+        *,
+        timeout: Duration | None = None,
+        on_timeout: Any = None,
+        id: str | None = None,  # noqa: A002 - the user's word
+    ) -> Any:
+        """Wait for a signal, and give its payload; one that came before is taken at once.
+
+        Without one in time, give what ``on_timeout`` gives, or fail with Timeout.
+        """
+        return waits.wait_for(self._draft, signal, payload, id, timeout=timeout, on_timeout=on_timeout)
+
+    def sleep(self, how_long: Duration, *, id: str | None = None) -> None:  # noqa: A002 - the user's word
+        """Let time pass: a duration that is known now, or a reference to a number of milliseconds."""
+        waits.sleep(self._draft, how_long, id)
+
+    def sleep_until(self, moment: datetime | str | int, *, id: str | None = None) -> None:  # noqa: A002 - the user's word
+        """Let time pass until a moment: a datetime, or a reference to one, to RFC 3339 text or epoch milliseconds."""
+        waits.sleep_until(self._draft, moment, id)
+
+    def attempt(
+        self,
+        body: Block[R],
+        *,
+        on_failure: Sequence[OnBlockFailure[R]] = (),
+        always: Block[object] | None = None,
+        id: str | None = None,  # noqa: A002 - the user's word
+    ) -> R:
+        """Try a block, and give what it gives, or what its rules say instead; ``always`` follows in every case.
+
+        A block that failed is undone before its rule is followed, unless that says ``undo=False``; where no rule
+        matches, the failure goes on to what is around the block.
+        """
+        return blocks.attempt(self._draft, body, id, on_failure=on_failure, always=always)

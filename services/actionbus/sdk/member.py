@@ -42,6 +42,8 @@ def attribute(annotation: Any, name: str) -> Member:
         return Member(name, Any)
     if _optional(kind) is not None:
         raise DefinitionRefused(f"it may be None ({schema.shown(annotation)}), so .{name} may not be there: {_SETTLE}")
+    if _choice(kind):
+        return _common(annotation, [attribute(each, name) for each in get_args(kind)], f".{name}")
     fields = _fields(kind)
     if name in fields:
         return fields[name]
@@ -69,6 +71,8 @@ def item(annotation: Any, key: object) -> Member:
         raise DefinitionRefused(
             f"it may be None ({schema.shown(annotation)}), so [{key!r}] may not be there: {_SETTLE}"
         )
+    if _choice(kind):
+        return _common(annotation, [item(each, key) for each in get_args(kind)], f"[{key!r}]")
     found = _keyed(kind, key) if isinstance(key, str) else _indexed(kind, key)
     if found is None:
         raise DefinitionRefused(f"{schema.shown(annotation)} has no item [{key!r}]{_known(kind)}")
@@ -104,10 +108,20 @@ def _origin(kind: Any) -> Any:
     return get_origin(kind) or kind
 
 
+def _choice(kind: Any) -> bool:
+    return get_origin(kind) in (Union, UnionType)
+
+
 def _optional(kind: Any) -> Any:
-    if get_origin(kind) in (Union, UnionType) and NoneType in get_args(kind):
-        return kind
-    return None
+    return kind if _choice(kind) and NoneType in get_args(kind) else None
+
+
+def _common(annotation: Any, found: list[Member], written: str) -> Member:
+    """A part that every alternative has, in the same place."""
+    keys = {each.key for each in found}
+    if len(keys) != 1:
+        raise DefinitionRefused(f"{written} stands elsewhere in each of {schema.shown(annotation)}: {_COMPUTE}")
+    return Member(keys.pop(), Union[tuple(each.annotation for each in found)])  # noqa: UP007 - made at run time
 
 
 def _fields(kind: Any) -> dict[str, Member]:

@@ -7,7 +7,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 _OWN: Final = f"{Path(__file__).parent}{os.sep}"
 
@@ -44,6 +44,12 @@ def here() -> Place:
     while frame is not None and frame.f_code.co_filename.startswith(_OWN):
         frame = frame.f_back
     return UNKNOWN if frame is None else Place(frame.f_code.co_filename, frame.f_lineno)
+
+
+def of(function: Any, otherwise: Place) -> Place:
+    """Where a function is written; ``otherwise`` for one that is not written in Python."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return otherwise if code is None else Place(code.co_filename, code.co_firstlineno)
 
 
 def raised_in(trace: TracebackType | None) -> Place:

@@ -1,6 +1,6 @@
 """Shapes of JSON values: a JSON Schema seen as what a value may look like, with its parts and its name in Python."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -59,9 +59,14 @@ class Shape:
         return [self.get("const")] if self.get("const", _ABSENT) is not _ABSENT else self.get("enum")
 
     def member(self, key: str | int) -> "Shape | None":
-        """The shape of a field or an item; None when there is none of that key."""
+        """The shape of a field or an item; None when there is none of that key, in any of the alternatives."""
         if self.anything:
             return ANYTHING
+        choices = self.alternatives
+        if len(choices) > 1:
+            found = [each.member(key) for each in choices]
+            known = [each for each in found if each is not None]
+            return either(known) if len(known) == len(found) else None
         if isinstance(key, int):
             first = self.get("prefixItems", ())
             if key < len(first):
@@ -82,6 +87,8 @@ _TELLING: Final = ("type", "anyOf", "oneOf", "const", "enum", "$ref")
 _ABSENT: Final = object()
 ANYTHING: Final = Shape(node=True)
 NOTHING: Final = Shape({"type": "null"})
+NEVER: Final = Shape({"anyOf": []})
+"""No value at all: what is never reached. It fits everywhere."""
 
 
 def of(annotation: Any, side: schema.Side) -> Shape:
@@ -122,6 +129,35 @@ def of_list(items: list[Shape]) -> Shape:
 def or_none(shape: Shape) -> Shape:
     """The same, or null."""
     return shape if shape.anything else Shape({"anyOf": [shape, NOTHING]})
+
+
+def either(shapes: Sequence[Shape]) -> Shape:
+    """The shape of a value that has one of these."""
+    there = [each for each in shapes if each is not NEVER]
+    if any(each.anything for each in there):
+        return ANYTHING
+    if not there:
+        return NEVER
+    return there[0] if len(there) == 1 else Shape({"anyOf": there})
+
+
+def list_of(item: Shape) -> Shape:
+    """The shape of a list of any length."""
+    return Shape({"type": "array", "items": item})
+
+
+def items(shape: Shape) -> Shape | None:
+    """The shape of what a list of this shape holds; None when it may be something else than a list."""
+    if shape.anything:
+        return ANYTHING
+    found: list[Shape] = []
+    for each in shape.alternatives:
+        if each.get("type") != "array":
+            return None
+        first = [each.inner(one) for one in each.get("prefixItems", ())]
+        rest = each.get("items", not first)
+        found += first if rest is False else [*first, each.inner(rest)]
+    return either(found)
 
 
 def _shown(shape: Shape) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -10,11 +11,14 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from actionbus.contracts import payloads
 from actionbus.contracts.errors import DefinitionRefused, PayloadRefused
 from actionbus.contracts.payloads import Json
-from actionbus.contracts.templates import LITERAL, REF
-from actionbus.sdk import fitting, member, reference, schema, shape
+from actionbus.contracts.templates import CEL, LITERAL, REF, WITH, is_expression
+from actionbus.sdk import duration, fitting, member, reference, schema, shape
 from actionbus.sdk.call import Call
+from actionbus.sdk.duration import Duration
+from actionbus.sdk.expression import Expression
 from actionbus.sdk.place import Place
 from actionbus.sdk.reference import Reference
+from actionbus.sdk.scope import Scope
 from actionbus.sdk.shape import Shape
 
 
@@ -32,7 +36,7 @@ class Writing:
     """One place where arguments are written: its line, and the scopes whose references may stand there."""
 
     at: Place
-    scopes: tuple[object, ...]
+    scopes: tuple[Scope, ...]
 
     def refusal(self, message: str) -> DefinitionRefused:
         """The error that names the line."""
@@ -67,6 +71,18 @@ class Writing:
             f"None: let the parameter accept None ({given}), or make the step transactional"
         )
 
+    def limit(self, value: Duration | None, what: str) -> int | None:
+        """A duration in milliseconds that something has to be done in; None when there is none."""
+        if value is None:
+            return None
+        try:
+            found = duration.milliseconds(value, what=what)
+        except DefinitionRefused as error:
+            raise self.refusal(str(error)) from None
+        if found == 0:
+            raise self.refusal(f"{what} of nothing would fail every attempt")
+        return found
+
     def constant(self, value: Any, annotation: Any, what: str) -> Json:
         """A value of a type as JSON, no reference in it."""
         if _open(value):
@@ -78,13 +94,15 @@ class Writing:
             raise self.refusal(f"{what}: {schema.problems(error)}") from None
         return plain
 
-    def open(self, value: Any, what: str) -> tuple[Json, Shape]:
+    def open(self, value: Any, what: str) -> tuple[Json, Shape]:  # noqa: PLR0911 - a table of cases
         """The template of a value whatever its type, and the shape it will have."""
         match value:
             case Reference():
                 return self._reference(value, what)
             case Built():
                 return Writing(value.place, self.scopes).built(value)
+            case Expression():
+                return Writing(value.place, self.scopes).expression(value), shape.ANYTHING
             case Call():
                 raise self.refusal(
                     f"{what}: {value.action.id}(...) is a call, not its result: give it to flow.run(...) first"
@@ -98,25 +116,34 @@ class Writing:
                 fields = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
                 return self._object(fields, what, type(value).__name__)
             case _:
-                return self._constant(value, what)
+                plain, given = self.known(value, what)
+                return literal(plain), given
 
-    def _reference(self, value: Reference, what: str) -> tuple[Json, Shape]:
-        found = reference.origin(value)
-        if not any(found.scope is each for each in self.scopes):
-            raise self.refusal(
-                f"{what}: {found.name} cannot be read here: it belongs to another {_owner(found.path[0])}"
-            )
-        return {REF: list(found.path)}, found.given
+    def expression(self, value: Expression, also: Mapping[str, Json] = MappingProxyType({})) -> Json:
+        """The template of an expression; ``also`` are templates of names that it may read beside its own."""
+        names = dict(also) | {
+            name: self.open(each, f"{value.__called__()}, {name}=")[0] for name, each in value.names.items()
+        }
+        return {CEL: value.text, WITH: names} if names else {CEL: value.text}
 
-    def _constant(self, value: Any, what: str) -> tuple[Json, Shape]:
+    def known(self, value: Any, what: str) -> tuple[Json, Shape]:
+        """A value that is known now as JSON, and its shape."""
+        if _open(value):
+            raise self.refusal(f"{what}: only a constant can stand here, no reference to what a run makes")
         try:
             plain = payloads.decode(payloads.encode(to_jsonable_python(value)))
         except (PayloadRefused, PydanticSerializationError) as error:
             raise self.refusal(f"{what}: {error}") from None
-        return literal(plain), shape.of_value(plain)
+        return plain, shape.of_value(plain)
+
+    def _reference(self, value: Reference, what: str) -> tuple[Json, Shape]:
+        found = reference.origin(value)
+        if not any(found.scope is each for each in self.scopes):
+            raise self.refusal(f"{what}: {found.name} cannot be read here: {found.scope.outside}")
+        return {REF: list(found.path)}, found.given
 
     def _object(self, fields: Mapping[str, Any], what: str, title: str) -> tuple[Json, Shape]:
-        if len(fields) == 1 and (REF in fields or LITERAL in fields):
+        if _meaningful(fields):
             raise self.refusal(
                 f"{what}: an object with the only key {next(iter(fields))} has a meaning of its own in definitions"
             )
@@ -175,14 +202,17 @@ def literal(value: Json) -> Json:
 
 def _looks_like_template(value: Json) -> bool:
     if isinstance(value, dict):
-        alone = len(value) == 1 and (REF in value or LITERAL in value)
-        return alone or any(_looks_like_template(each) for each in value.values())
+        return _meaningful(value) or any(_looks_like_template(each) for each in value.values())
     return isinstance(value, list) and any(_looks_like_template(each) for each in value)
+
+
+def _meaningful(fields: Mapping[str, Any]) -> bool:
+    return (len(fields) == 1 and (REF in fields or LITERAL in fields)) or is_expression(dict(fields))
 
 
 def _open(value: Any) -> bool:
     match value:
-        case Reference() | Built() | Call():
+        case Reference() | Expression() | Built() | Call():
             return True
         case dict():
             return any(_open(each) for each in value.values())
@@ -192,7 +222,3 @@ def _open(value: Any) -> bool:
             return any(_open(getattr(value, each.name)) for each in dataclasses.fields(value))
         case _:
             return False
-
-
-def _owner(root: str | int) -> str:
-    return {"made": "step's undo", "error": "step's fallback"}.get(str(root), "workflow")

@@ -18,12 +18,12 @@ from actionbus.contracts.payloads import Json
 from actionbus.contracts.templates import INPUT
 from actionbus.sdk import call, duration, place, schema, shape
 from actionbus.sdk.action import Action
+from actionbus.sdk.draft import Draft
 from actionbus.sdk.duration import Duration
-from actionbus.sdk.flow import Draft, Flow
+from actionbus.sdk.flow import Flow
 from actionbus.sdk.place import Place
 from actionbus.sdk.reference import Origin, Reference
 from actionbus.sdk.retry import Retry
-from actionbus.sdk.template import Writing
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -99,7 +99,7 @@ class Workflow(Generic[I, O]):
             description=self.description,
             input_schema=schema.json_schema(self.input_type, "started"),
             output_schema=schema.json_schema(self.output_type, "given"),
-            root=SequenceNode(id=ROOT, nodes=tuple(draft.nodes)),
+            root=SequenceNode(id=ROOT, nodes=tuple(draft.root.nodes)),
             output=output,
             actions={name: draft.actions[name].spec for name in sorted(draft.actions)},
             run_timeout_ms=self.run_timeout_ms,
@@ -112,7 +112,7 @@ class Workflow(Generic[I, O]):
         return graph, draft.actions
 
     def _call_function(self, draft: Draft) -> Any:
-        given = Reference(Origin((INPUT,), self.input_type, shape.of(self.input_type, "started"), draft))
+        given = Reference(Origin((INPUT,), self.input_type, shape.of(self.input_type, "started"), draft.root))
         arguments = (Flow(draft),) if _takes_only_flow(self.function) else (Flow(draft), given)
         try:
             return self.function(*arguments)
@@ -127,8 +127,9 @@ class Workflow(Generic[I, O]):
             ) from error
 
     def _output(self, returned: Any, draft: Draft) -> Json:
-        code = inspect.unwrap(self.function).__code__
-        writing = Writing(Place(code.co_filename, code.co_firstlineno), (draft,))
+        if draft.fails:
+            return None
+        writing = draft.writing(place.of(self.function, self.declared_at))
         return writing.value(returned, self.output_type, f"what workflow {self.id} returns")
 
 
