@@ -24,7 +24,7 @@ class Called:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Generic[O]):
-    """A run that ended, or that waits for an operator."""
+    """A run that ended, or that waits for an operator or a signal."""
 
     state: WorkflowRun
     output: O | None
@@ -32,6 +32,8 @@ class Run(Generic[O]):
     events: tuple[WorkflowEvent, ...]
     calls: tuple[Called, ...]
     emitted: tuple[Emit, ...]
+    waits_for: tuple[str, ...] = ()
+    """The signals that a run that has not ended waits for."""
 
     @property
     def status(self) -> RunStatus:
@@ -65,6 +67,8 @@ class Run(Generic[O]):
         """Why the run did not complete, in words; empty when it did."""
         if self.state.incident is not None:
             return self.state.incident.reason
+        if self.waits_for:
+            return f"it waits for the signal {' and the signal '.join(self.waits_for)}"
         return "" if self.error is None else f"{self.error.type}: {self.error.message}"
 
     def called(self, action: str) -> list[dict[str, Any]]:

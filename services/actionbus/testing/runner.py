@@ -15,13 +15,14 @@ from actionbus.contracts.run import RunStatus, WorkflowRun
 from actionbus.engine.advance import advance
 from actionbus.engine.definition import Definition
 from actionbus.engine.dispatch import commands
-from actionbus.engine.inputs import Input, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.inputs import Input, RequestMade, ResultReceived, StartRequested, TimerFired
 from actionbus.engine.transition import Outcome
 from actionbus.sdk.action import Action
 from actionbus.sdk.workflow import Workflow
 from actionbus.testing.attempts import Attempts
 from actionbus.testing.clock import FakeClock
 from actionbus.testing.run import Run
+from actionbus.testing.signals import Signal, Signals, awaited
 from actionbus.worker.stores import Stores
 
 I = TypeVar("I")  # noqa: E741 - input
@@ -35,11 +36,19 @@ MEMORY: Final = "sqlite://"
 RUN_ID: Final = "test-run"
 
 
+def _no_nonce(_: str) -> str:
+    return ""
+
+
+_REPLIES: Final = ("results", 0, _no_nonce)
+
+
 def run_workflow(
     workflow: Workflow[I, O],
     value: I,
     *,
     actions: StandIns = (),
+    signals: Sequence[Signal] = (),
     clock: FakeClock | None = None,
     stores: Mapping[str, str] | None = None,
     run_id: str = RUN_ID,
@@ -48,7 +57,8 @@ def run_workflow(
 
     The real engine decides and the real actions are called, each in its turn. ``actions`` replaces some: a list of
     actions with the ids of those they stand for, or a mapping of actions (or ids) to functions, such as
-    ``{send_mail: answers(MailboxFull(), Mail("1"))}``. Retries and timeouts move ``clock`` instead of waiting.
+    ``{send_mail: answers(MailboxFull(), Mail("1"))}``. Each of ``signals`` comes when the run waits for it. Retries,
+    timeouts and sleeps move ``clock`` instead of waiting.
     ``stores`` are the URLs of the databases of transactional actions; a store that is not named is a SQLite database
     in memory, new for each run. Raises PayloadRefused when the value does not fit the workflow's input, and
     DefinitionRefused when the workflow cannot be run as written or does not use an action that is replaced.
@@ -61,7 +71,9 @@ def run_workflow(
         pass
     else:
         raise Refused("an event loop is running here: write await run_workflow_async(...)")
-    return asyncio.run(run_workflow_async(workflow, value, actions=actions, clock=clock, stores=stores, run_id=run_id))
+    return asyncio.run(
+        run_workflow_async(workflow, value, actions=actions, signals=signals, clock=clock, stores=stores, run_id=run_id)
+    )
 
 
 async def run_workflow_async(
@@ -69,6 +81,7 @@ async def run_workflow_async(
     value: I,
     *,
     actions: StandIns = (),
+    signals: Sequence[Signal] = (),
     clock: FakeClock | None = None,
     stores: Mapping[str, str] | None = None,
     run_id: str = RUN_ID,
@@ -79,7 +92,8 @@ async def run_workflow_async(
     async with Stores(urls | dict(stores or {})) as databases:
         attempts = Attempts(workflow.actions, functions, databases)
         try:
-            return await _Driver(workflow, attempts, clock or FakeClock()).drive(workflow.render_input(value), run_id)
+            driver = _Driver(workflow, attempts, Signals(workflow.graph, signals), clock or FakeClock())
+            return await driver.drive(workflow.render_input(value), run_id)
         finally:
             attempts.close()
 
@@ -98,10 +112,11 @@ def _functions(workflow: Workflow[Any, Any], actions: StandIns) -> dict[str, Cal
 
 
 class _Driver:
-    def __init__(self, workflow: Workflow[Any, Any], attempts: Attempts, clock: FakeClock) -> None:
+    def __init__(self, workflow: Workflow[Any, Any], attempts: Attempts, signals: Signals, clock: FakeClock) -> None:
         self._workflow = workflow
         self._definition = Definition(workflow.graph, run_retention_ms=RETENTION_MS)
         self._attempts = attempts
+        self._signals = signals
         self._clock = clock
         self._run: WorkflowRun | None = None
         self._seq = 0
@@ -110,7 +125,7 @@ class _Driver:
         self._waiting: deque[ActionCommand] = deque()
 
     async def drive(self, payload: bytes, run_id: str) -> Run[Any]:
-        """Start the run and go on until it ends or waits for an operator."""
+        """Start the run and go on until it ends, or waits for an operator or a signal that never comes."""
         request = WorkflowRequest(
             request_id=f"start-{run_id}",
             run_id=run_id,
@@ -127,19 +142,32 @@ class _Driver:
                 )
             if self._waiting:
                 run = await self._attempt(self._waiting.popleft(), run)
-            elif run.timers:
-                due = min(run.timers, key=lambda timer: (timer.due_at, timer.id))
-                self._clock.advance_to(max(due.due_at, self._clock.now_ms))
-                run = self._take(TimerFired(timer_id=due.id), run)
-            else:
+                continue
+            after = self._wait(run)
+            if after is None:
                 break
+            run = after
         return Run(
             state=run,
             output=self._output(run),
             events=tuple(self._events),
             calls=tuple(self._attempts.calls),
             emitted=tuple(self._emitted),
+            waits_for=awaited(self._definition, run),
         )
+
+    def _wait(self, run: WorkflowRun) -> WorkflowRun | None:
+        """The run after what comes next, a signal or a timer; None when nothing will come."""
+        timer = min(run.timers, key=lambda timer: (timer.due_at, timer.id), default=None)
+        coming = self._signals.next(awaited(self._definition, run), self._clock.now_ms)
+        if coming is not None and (timer is None or coming.due_at <= timer.due_at):
+            self._clock.advance_to(max(coming.due_at, self._clock.now_ms))
+            request = self._signals.deliver(coming.signal, run.run_id)
+            return self._take(RequestMade(request=request), run)
+        if timer is None:
+            return None
+        self._clock.advance_to(max(timer.due_at, self._clock.now_ms))
+        return self._take(TimerFired(timer_id=timer.id), run)
 
     def _start(self, event: StartRequested) -> WorkflowRun:
         self._seq = 1
@@ -150,6 +178,8 @@ class _Driver:
         return self._after(first.run, first.event, first.emits)
 
     async def _attempt(self, command: ActionCommand, run: WorkflowRun) -> WorkflowRun:
+        if command not in commands(self._definition, run, 0, *_REPLIES):
+            return run  # it was called back
         run = self._take(self._answer(self._attempts.started(command)), run)
         result = await self._attempts.carry_out(command)
         return run if result is None else self._take(self._answer(result), run)
@@ -160,6 +190,8 @@ class _Driver:
     def _take(self, event: Input, run: WorkflowRun) -> WorkflowRun:
         self._seq += 1
         after = advance(self._definition, run, event, self._clock.now_ms, self._seq)
+        if after.outcome is Outcome.REJECTED and after.event is not None:
+            raise PayloadRefused("; ".join(entry.reason for entry in after.event.entries if entry.reason))
         if after.outcome is not Outcome.APPLIED or after.run is None:
             return run
         return self._after(after.run, after.event, after.emits)
@@ -168,17 +200,13 @@ class _Driver:
         if event is not None:
             self._events.append(event)
         self._emitted.extend(emits)
-        self._waiting.extend(commands(self._definition, run, self._seq - 1, "results", 0, _no_nonce))
+        self._waiting.extend(commands(self._definition, run, self._seq - 1, *_REPLIES))
         return run
 
     def _output(self, run: WorkflowRun) -> Any:
         if run.status is not RunStatus.COMPLETED:
             return None
         return self._workflow.read_output(run.output if run.output is not None else b"null")
-
-
-def _no_nonce(_: str) -> str:
-    return ""
 
 
 def _last_words(events: list[WorkflowEvent]) -> str:
