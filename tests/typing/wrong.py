@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from actionbus import ActionContext, Flow, Retry, action, rule, workflow
+from actionbus import ActionContext, Flow, Retry, action, cel, rule, workflow
 from actionbus.testing import run_workflow
 
 
@@ -142,6 +142,42 @@ def decisions(flow: Flow, signup: Signup) -> None:
     flow.run(send_mail(signup.email), on_failure=[rule.any])  # error: nothing follows
     odd = rule.any.fallback(lambda failure: send_mail(failure.why))  # error: no such field
     flow.run(send_mail(signup.email), on_failure=[odd])
+
+
+@workflow(id="shapes", version="1")
+def shapes(flow: Flow, signups: list[Signup]) -> None:
+    """Wrong shapes, and wrong uses of what they give."""
+    flow.choose(("yes", lambda: 1))  # error: a text is no condition
+    flow.choose((cel("true"), 1))  # error: a number is no function
+    maybe = flow.choose((cel("true"), lambda: flow.run(send_mail("a"))))
+    flow.run(send_mail(maybe.message_id))  # error: it may be None
+    either = flow.choose((cel("true"), lambda: flow.run(pay(1))), otherwise=lambda: "none")
+    flow.run(pay(either))  # error: it may be a text
+    mail, amount = flow.parallel(lambda: flow.run(send_mail("a"), id="x"), lambda: flow.run(pay(1), id="y"))
+    flow.run(pay(mail))  # error: a mail is no number
+    flow.run(send_mail(amount))  # error: a number is no text
+    some = flow.parallel(lambda: 1, lambda: 2, enough=1)
+    flow.run(pay(some[0]))  # error: it may be None
+    flow.run(pay(flow.first(lambda: "a", lambda: "b")))  # error: a text is no number
+    flow.map(signups, lambda signup: signup.name)  # error: no such field
+    flow.map(signups[0].email + 1, lambda item: item)  # error: no sum
+    users = flow.map(signups, lambda signup: flow.run(create_user(signup.email)))
+    flow.run(pay(users[0]))  # error: a user is no number
+    few = flow.map(signups, lambda signup: signup.email, may_fail=1)
+    flow.run(send_mail(few[0]))  # error: it may be None
+    flow.repeat(lambda turn: turn.count)  # error: no such field
+    flow.repeat(lambda: 1)  # error: a body is given the turn
+    flow.repeat(lambda turn: turn.number, until=lambda result: cel("r", r=result.name))  # error: no such field
+    flow.run(send_mail(flow.wait_for("paid", Mail)))  # error: a mail is no text
+    flow.wait_for("paid", Mail, on_timeout=lambda: 1)  # error: it needs a timeout
+    flow.sleep(signups)  # error: a list is no duration
+    flow.run(pay(flow.attempt(lambda: flow.run(send_mail("b"), id="z"))))  # error: a mail is no number
+    flow.attempt(lambda: 1, on_failure=[rule.any.fallback(pay(1))])  # error: a fallback is for steps
+    flow.attempt(lambda: 1, on_failure=[rule.any.handle(lambda failure: failure.why)])  # error: no such field
+    flow.run(pay(1), on_failure=[rule.any.handle(lambda _: 1)])  # error: a handler is for blocks
+    flow.run(pay(1), schedule_to_start=signups)  # error: a list is no duration
+    flow.run(send_mail(flow.compute("1 + 1", int)))  # error: a number is no text
+    cel(1)  # error: a number is no expression
 
 
 @workflow(id="no-flow", version="1")  # error: the flow comes first
