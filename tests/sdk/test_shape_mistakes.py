@@ -91,6 +91,10 @@ MISTAKES: dict[str, tuple[Any, str]] = {
         lambda f, _: f.choose((cel("true"), lambda: f.run(create_user("a"))), otherwise=lambda: Mail("x")).message_id,
         "User has no field message_id",
     ),
+    "a union that says it elsewhere": (
+        lambda f, s: f.choose((cel("true"), lambda: f.run(create_user("a")).size), otherwise=lambda: s).width,
+        "Signup has no field width",
+    ),
     "no value": (lambda f, _: f.choose((cel("true"), lambda: Mail("x"))).message_id, "it may be None"),
     "the wrong value of a branch": (
         lambda f, _: f.run(delete_user(f.choose((cel("true"), lambda: "x"), otherwise=lambda: 1))),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from app import Mail, Signup, User, graph_of, queue_letter, ref, send_mail, step_of, take
+from app import Mail, Signup, User, create_user, graph_of, queue_letter, ref, send_mail, step_of, take
 
 from actionbus import Flow, cel, rule
 from actionbus.contracts.decisions import Call, Compensate, ContinueWith, Pause, Retry, RetryPolicy, Rule
@@ -262,6 +262,16 @@ def test_a_rule_with_a_condition():
     assert step.rules == (
         Rule(error_type="X", when=expression("attempt < n", **given, n=ref("input", "name")), then=Pause()),
     )
+
+
+def test_a_part_that_every_branch_gives():
+    """Where branches give different types, a field that all of them have can be read, with the types of all."""
+
+    def body(flow: Flow, signup: Any) -> Any:
+        either = flow.choose((cel("true"), lambda: flow.run(create_user("a"))), otherwise=lambda: signup)
+        return flow.run(send_mail(either.email))
+
+    assert step_of(body).call.input == {"email": ref("steps", "choose", "email")}
 
 
 def test_expressions_stand_wherever_a_value_may():
