@@ -204,6 +204,7 @@ class Draft:
                 self.keep(step.replace(resolution=None))
                 undoing.add(step.path)
             else:
+                self.unstick(step)
                 del self.steps[step.path]
         self.timers = tuple(
             each for each in self.timers if each.step is None or each.step in undoing or not below(each.step, path)
