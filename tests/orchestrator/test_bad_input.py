@@ -76,8 +76,8 @@ async def test_a_run_id_outside_the_grammar_is_a_dead_letter(run_id: str) -> Non
 async def test_an_input_that_breaks_the_engine_is_set_aside() -> None:
     """An exception inside the engine costs one dead letter, never the shard."""
     world = World()
-    broken = '    """Record who asked, and head for the end."""\n'
-    with mutated("actionbus.engine.cancel", (broken, broken + "    raise ZeroDivisionError\n")):
+    line = "    pause.go_on(draft)\n"
+    with mutated("actionbus.engine.cancel", (line, "    raise ZeroDivisionError\n")):
         world.owner("first").start()
         world.start("r1")
         world.cancel("r1")
