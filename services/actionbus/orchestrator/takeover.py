@@ -162,7 +162,8 @@ async def _look_at_runs(holding: Holding, after_ms: int) -> None:
     """Find what is due, what may never have been sent, and what is to be looked after."""
     position = holding.position
     for number, (run, value) in enumerate(holding.store.outlines()):
-        holding.tally.found(run["workflow"], live=not RunStatus(run["status"]).ended, waits=run["incident"] is not None)
+        stuck = sum(step["stuck"] is not None for step in run["steps"])
+        holding.tally.found(run["workflow"], live=not RunStatus(run["status"]).ended, stuck=stuck)
         times = [timer["due_at"] for timer in run["timers"]]
         times += [step["scheduled_at"] + after_ms for step in run["steps"] if step["dispatch_seq"]]
         if times:

@@ -15,12 +15,12 @@ class Tally:
         self._live: Counter[str] = Counter()
         self._incidents: Counter[str] = Counter()
 
-    def found(self, workflow: str, *, live: bool, waits: bool) -> None:
-        """Count a run that a takeover has found."""
+    def found(self, workflow: str, *, live: bool, stuck: int) -> None:
+        """Count a run that a takeover has found; ``stuck``: how many of its steps wait for an operator."""
         if live:
             self._lives(workflow, 1)
-        if waits:
-            self._waits(workflow, 1)
+        if stuck:
+            self._waits(workflow, stuck)
 
     def committed(self, fold: Fold) -> None:
         """Count what a fold did."""

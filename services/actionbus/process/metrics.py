@@ -38,7 +38,7 @@ DECISIONS: Final = Counter(
     "actionbus_decisions_total", "Decisions on failures, by kind of decision.", ["decision"], registry=REGISTRY
 )
 INCIDENTS_OPEN: Final = Gauge(
-    "actionbus_incidents_open", "Runs that wait for an operator.", ["workflow"], registry=REGISTRY
+    "actionbus_incidents_open", "Steps that wait for an operator.", ["workflow"], registry=REGISTRY
 )
 COMMANDS_PUBLISHED: Final = Counter(
     "actionbus_commands_published_total", "Commands published for the first time.", ["action"], registry=REGISTRY
