@@ -71,7 +71,7 @@ def _request(
     if run is None:
         event = verdict.rejected(request, None, "there is no run of that id", now)
         return Transition(run=None, outcome=Outcome.REJECTED, event=event)
-    if request.request_id in run.requests:
+    if request.request_id in (*run.requests, run.start_request_id):
         event = verdict.accepted_before(request, run, "this request was carried out before", now)
         return Transition(run=run, outcome=Outcome.REPEATED, event=event)
     if request.kind is RequestKind.CANCEL and run.status is RunStatus.COMPENSATING:

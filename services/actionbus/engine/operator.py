@@ -8,6 +8,7 @@ from actionbus.contracts.run import StepState, StepStatus, TimerKind
 from actionbus.engine import compensate, verdict
 from actionbus.engine.draft import Draft
 from actionbus.engine.shapes import step as steps
+from actionbus.engine.shapes.sleep import LATEST_MS
 from actionbus.engine.template import sized
 
 
@@ -71,8 +72,8 @@ def _by_hand(draft: Draft, request: WorkflowRequest, told: EntryKind) -> str | N
 
 def change_timer(draft: Draft, request: WorkflowRequest) -> str | None:
     """Let what waits at a path wait until another time; the reason when nothing waits there."""
-    if request.due_at is None:
-        return "due_at is missing: say until when to wait, in epoch milliseconds"
+    if request.due_at is None or not 0 <= request.due_at <= LATEST_MS:
+        return "due_at is missing or beyond the year 9999: say until when to wait, in epoch milliseconds"
     waiting = [timer for timer in draft.timers if timer.step == request.step and timer.step is not None]
     chosen = next((timer for timer in waiting if timer.kind in (TimerKind.WAKE, TimerKind.RETRY)), None)
     if chosen is None:
