@@ -77,7 +77,7 @@ def _request(charter: Charter, record: InRecord) -> Reading:
     partition = partition_for(key, charter.partitions)
     if partition != charter.shard:
         return _astray(record, partition, request.run_id)
-    if request.kind is RequestKind.START:
+    if request.kind is RequestKind.START or (request.kind is RequestKind.SIGNAL and request.workflow is not None):
         started = StartRequested(
             request=request,
             incarnation=identifiers.incarnation(record.offset),
