@@ -1,8 +1,13 @@
 """Words to workers about commands that nobody waits for any more."""
 
+import pytest
+
 from actionbus.contracts.commands import ControlKind, WorkerControl
+from actionbus.contracts.requests import RequestKind
 from actionbus.contracts.results import ResultKind
+from actionbus.contracts.run import RunStatus
 from actionbus.testing.network import Fate
+from engine.graphs import go_on_with, graph, on, parallel, step
 from protocol.world import World
 
 
@@ -63,3 +68,51 @@ async def test_a_word_that_is_lost_costs_nothing() -> None:
     await world.finish()
     assert _words(world) == []
     world.judge()
+
+
+async def test_a_branch_that_is_not_needed_any_more_calls_its_command_back() -> None:
+    """One of two was enough: the word goes to the other's worker, and none to the one that answered."""
+    world = World(graph=graph(parallel("both", step("quick"), step("slow"), enough=1)))
+    world.owner("first").start()
+    world.start("r1")
+    await world.settle()
+    quick, slow = world.worker.take()
+    world.worker.answer(world.worker.execute(quick))
+    await world.settle()
+    assert [(word.command_id, word.reason) for word in _words(world)] == [
+        (slow.command_id, "enough others have succeeded")
+    ]
+
+
+@pytest.mark.parametrize("kind", [RequestKind.SKIP_STEP, RequestKind.COMPLETE_STEP])
+async def test_a_step_that_somebody_does_by_hand_is_called_back(kind: RequestKind) -> None:
+    """Its output is there already, so its worker can stop."""
+    world = World()
+    _, command = await _running(world)
+    world.request("r1", kind, "by-hand", step="one", payload=b"{}")
+    await world.settle()
+    assert [word.command_id for word in _words(world)] == [command.command_id]
+
+
+async def test_a_terminated_run_calls_everything_back() -> None:
+    """Nothing is undone any more: also the undo that is out."""
+    world = World()
+    await _running(world)
+    world.cancel("r1")
+    await world.settle()
+    (undo,) = world.worker.take()
+    world.request("r1", RequestKind.TERMINATE, "terminate")
+    await world.settle()
+    assert [word.command_id for word in _words(world)] == ["r1:0/one/1", undo.command_id]
+    assert world.runs()["r1"].status is RunStatus.TERMINATED
+
+
+async def test_a_step_that_failed_and_is_gone_on_without_is_not_called_back() -> None:
+    """Its worker has answered, and nothing of it runs."""
+    world = World(graph=graph(step("one", on(None, go_on_with(1)))))
+    world.worker.failing["one"] = 1
+    world.owner("first").start()
+    world.start("r1")
+    await world.finish()
+    assert world.runs()["r1"].status is RunStatus.COMPLETED
+    assert _words(world) == []

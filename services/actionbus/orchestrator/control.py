@@ -2,40 +2,49 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import structlog
 
 from actionbus.contracts import headers, identifiers
 from actionbus.contracts.commands import ControlKind, WorkerControl
-from actionbus.contracts.events import EntryKind, EventEntry
+from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.run import RunStatus, StepState, StepStatus, WorkflowRun
 from actionbus.orchestrator import records
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.fold import Fold
+from actionbus.orchestrator.reconcile import outstanding
 
-PARTITION = 0  # the control topic has one
+PARTITION: Final = 0  # the control topic has one
+_REASONS: Final = {
+    EntryKind.STEP_TIMED_OUT: "the attempt took too long",
+    EntryKind.STEP_CANCELLED: "the step is not needed any more",
+    EntryKind.STEP_SKIPPED: "the run goes on without the step",
+    EntryKind.STEP_COMPLETED: "somebody completed the step by hand",
+}
+_Attempt = tuple[str, int]  # the path of a step, and which attempt of it
 
 _log = structlog.get_logger(__name__)
 
 
 def given_up(fold: Fold, before: Callable[[str], WorkflowRun | None]) -> Iterator[WorkerControl]:
-    """The commands that a fold has given up: of attempts that took too long, and of runs that head for their end.
+    """The commands that a fold has given up: of attempts that took too long, of steps that are not needed any more.
 
     ``before`` gives a run as it stood before the fold: what was scheduled within it has not gone out.
     """
+    out: dict[str, dict[_Attempt, StepState]] = {}
     for happened in fold.events:
         event = happened.event
+        if not any(_calls_back(event, entry) for entry in event.entries):
+            continue
+        run = before(event.run_id)
+        if run is None or run.incarnation != event.incarnation:
+            continue
+        left = out.setdefault(run.run_id, {(step.path, step.attempt): step for step in outstanding(run)})
         for entry in event.entries:
-            late = entry.kind is EntryKind.STEP_TIMED_OUT
-            ends = entry.kind is EntryKind.RUN_COMPENSATING or (
-                entry.kind is EntryKind.RUN_ENDED and event.status is not RunStatus.COMPLETED
-            )
-            if not (late or ends):
-                continue
-            run = before(event.run_id)
-            if run is not None and run.incarnation == event.incarnation:
-                yield from _timed_out(run, entry) if late else _ended(run, entry.reason)
+            for step in _given_up(event, entry, left):
+                yield _control(run, step, _why(event, entry))
 
 
 def tell(charter: Charter, words: Iterator[WorkerControl], now: int) -> None:
@@ -52,24 +61,32 @@ def tell(charter: Charter, words: Iterator[WorkerControl], now: int) -> None:
         charter.log.publish(charter.topics.control, PARTITION, written).add_done_callback(_done)
 
 
-def _out(run: WorkflowRun) -> Iterator[StepState]:
-    return (step for step in run.steps if step.status is StepStatus.SCHEDULED and step.dispatch_seq)
+def _calls_back(event: WorkflowEvent, entry: EventEntry) -> bool:
+    return entry.kind in _REASONS or (entry.kind is EntryKind.RUN_ENDED and event.status is RunStatus.TERMINATED)
 
 
-def _timed_out(run: WorkflowRun, entry: EventEntry) -> Iterator[WorkerControl]:
-    for step in _out(run):
-        if step.path == entry.step and step.attempt == entry.attempt:
-            yield _control(run, step, "the attempt took too long")
+def _given_up(event: WorkflowEvent, entry: EventEntry, left: dict[_Attempt, StepState]) -> list[StepState]:
+    """What an entry takes from the commands that are out, as far as nobody has answered them."""
+    if entry.kind is EntryKind.RUN_ENDED:  # of a terminated run: what was being undone is left as well
+        undoing = list(left.values()) if event.status is RunStatus.TERMINATED else []
+        left.clear()
+        return undoing
+    if entry.step is None or entry.attempt is None or entry.kind not in (*_REASONS, EntryKind.STEP_FAILED):
+        return []
+    step = left.pop((entry.step, entry.attempt), None)
+    return [] if step is None or entry.kind is EntryKind.STEP_FAILED else [step]
 
 
-def _ended(run: WorkflowRun, reason: str | None) -> Iterator[WorkerControl]:
-    for step in _out(run):
-        yield _control(run, step, reason or "the run ends")
+def _why(event: WorkflowEvent, entry: EventEntry) -> str:
+    """Why the run or the branch around it was given up, if it was; else what happened to the step."""
+    around = (EntryKind.RUN_COMPENSATING, EntryKind.RUN_ENDED, EntryKind.BRANCH_GIVEN_UP)
+    told = (each.reason for each in event.entries if each.kind in around and each.reason)
+    return next(told, None) or _REASONS.get(entry.kind, "the run ends")
 
 
 def _control(run: WorkflowRun, step: StepState, reason: str) -> WorkerControl:
     key = identifiers.step_key(run.run_id, run.incarnation, step.path)
-    command_id = identifiers.command_id(key, step.attempt)
+    command_id = identifiers.command_id(key, step.attempt, undo=step.status is StepStatus.COMPENSATING)
     return WorkerControl(command_id=command_id, action=step.action, kind=ControlKind.CANCEL, reason=reason)
 
 
