@@ -106,7 +106,7 @@ def test_a_kubernetes_service_link_is_explained(monkeypatch):
         ({"ACTIONBUS_KAFKA_SSL_CERTFILE": "c.pem"}, "belong together"),
         ({"ACTIONBUS_NONCE_CURRENT": "short"}, "32 to 64 bytes"),
         ({"ACTIONBUS_NONCE_PREVIOUS": KEY}, "needs a current one"),
-        ({"ACTIONBUS_ORCHESTRATOR_HEARTBEAT_INTERVAL_MS": "7000"}, "a third of session_timeout_ms"),
+        ({"ACTIONBUS_ORCHESTRATOR_SESSION_TIMEOUT_MS": "2999"}, "ACTIONBUS_ORCHESTRATOR"),
         ({"ACTIONBUS_PREFIX": "no_underscore"}, "prefix 'no_underscore' is not valid"),
         ({"ACTIONBUS_HTTP_PORT": "x"}, "ACTIONBUS_HTTP_PORT"),
     ],

@@ -38,6 +38,7 @@ from actionbus.kafka.connection import Connection, SaslMechanism, SecurityProtoc
 PREFIX: Final = "ACTIONBUS_"
 SECRETS_DIR: Final = "ACTIONBUS_SECRETS_DIR"
 DEVELOPMENT_NONCE_KEY: Final = b"actionbus development key, known to everybody"
+_SESSION_LEAST_MS: Final = 3_000  # three heartbeats to the group, which `kafka.clients` sends every second
 
 _log = structlog.get_logger(__name__)
 
@@ -206,10 +207,7 @@ class OrchestratorSettings(_Group):
     """The orchestrator."""
 
     session_timeout_ms: int = Field(
-        default=8_000, ge=1_000, description="A silent orchestrator loses its shards after this."
-    )
-    heartbeat_interval_ms: int = Field(
-        default=1_000, ge=100, description="Heartbeat to the group; a third of the session at most."
+        default=8_000, ge=_SESSION_LEAST_MS, description="A silent orchestrator loses its shards after this."
     )
     group_instance_id: str | None = Field(default=None, description="Static membership, by choice; dynamic without it.")
     state_dir: Path = Field(
@@ -219,12 +217,6 @@ class OrchestratorSettings(_Group):
         default=24, gt=0, description="A finished run stays in state, refusing its id, for this."
     )
 
-    @model_validator(mode="after")
-    def _heartbeats_fit(self) -> Self:
-        if self.heartbeat_interval_ms * 3 > self.session_timeout_ms:
-            raise ValueError("heartbeat_interval_ms may be a third of session_timeout_ms at most")
-        return self
-
 
 class WorkerSettings(_Group):
     """The worker."""
@@ -232,9 +224,8 @@ class WorkerSettings(_Group):
     modules: Names = Field(default=(), description="Modules whose actions it performs, `pkg.signup,pkg.billing`.")
     concurrency: int = Field(default=100, gt=0, description="Most attempts of one action in progress at once.")
     session_timeout_ms: int = Field(
-        default=10_000, ge=1_000, description="A silent worker loses its partitions after this."
+        default=10_000, ge=_SESSION_LEAST_MS, description="A silent worker loses its partitions after this."
     )
-    heartbeat_interval_ms: int = Field(default=1_000, ge=100, description="Heartbeat to the group.")
     group_instance_id: str | None = Field(
         default=None, description="Static membership: one name per process, which gets its partitions back at once."
     )
