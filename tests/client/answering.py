@@ -43,6 +43,12 @@ def graph(name: str, *actions: str, version: str = "1") -> Graph:
     return Graph(name=name, version=version, root=root, **body)
 
 
+HELLO = graph("hello", "greet")
+TWO = graph("two", "first", "second")
+ADA = {"name": "Ada"}
+LIMIT = 240.0
+
+
 class Answering:
     """Answers requests until it is closed."""
 
@@ -106,7 +112,7 @@ class Answering:
             reason = f"there is no workflow {name}" if name else "there is no run of that id"
             await self.say(verdict.rejected(request, run, reason, record.timestamp_ms), record.partition)
             return
-        if request.kind is RequestKind.START:
+        if request.kind is RequestKind.START or (request.kind is RequestKind.SIGNAL and request.workflow):
             trace = headers.trace_of(record)
             event = StartRequested(request=request, incarnation=identifiers.incarnation(record.offset), trace=trace)
         else:

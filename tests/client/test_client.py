@@ -23,27 +23,7 @@ from actionbus.contracts.run import RunStatus
 from actionbus.kafka.connection import Connection
 from actionbus.kafka.partitioning import partition_for
 from client import answering
-from client.answering import Answering, graph
-
-HELLO = graph("hello", "greet")
-TWO = graph("two", "first", "second")
-ADA = {"name": "Ada"}
-LIMIT = 240.0
-
-
-@pytest.fixture
-async def orchestrator(connection: Connection, prefix: str):
-    """Topics, and somebody who answers."""
-    async with Answering(connection, prefix, [HELLO, TWO]) as answering:
-        answering.begin()
-        yield answering
-
-
-@pytest.fixture
-async def client(orchestrator: Answering, connection: Connection, prefix: str):  # noqa: ARG001 - it answers
-    """A client of that installation."""
-    async with Client(connection, prefix) as made:
-        yield made
+from client.answering import ADA, HELLO, LIMIT, Answering
 
 
 async def _until(condition) -> None:

@@ -1,4 +1,4 @@
-"""Starting, following and cancelling runs from any Python program. The seam is `interface`; today it leads over Kafka.
+"""Starting runs, following them, and asking things of them. The seam is `interface`; today it leads over Kafka.
 
 ``Client`` talks to the installation's topics: it writes requests and reads events and state. What happens to a run is
 decided elsewhere.

@@ -1,27 +1,25 @@
-"""One run in a caller's hand: its result, its state, its history, and cancelling it."""
+"""One run in a caller's hand: its result, its state and its history. What may be asked of it is in `asking`."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncGenerator
 
 from actionbus.client import outcomes
+from actionbus.client.asking import Asking
 from actionbus.client.desk import Desk
 from actionbus.client.interface import StartedRun
 from actionbus.client.tail import Follower, Outcome
 from actionbus.contracts.errors import ActionbusError, Refused
 from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.payloads import Json
-from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.run import WorkflowRun
 
 
-class RunHandle(StartedRun):
+class RunHandle(Asking, StartedRun):
     """A run by its id. Made by ``Client.start`` and ``Client.handle``; usable as long as its client is open."""
 
     def __init__(self, desk: Desk, run_id: str, started: Outcome | None = None) -> None:
-        self._desk = desk
+        super().__init__(desk, run_id)
         self._started = started
-        self._run_id = run_id
 
     @property
     def run_id(self) -> str:
@@ -51,33 +49,6 @@ class RunHandle(StartedRun):
         if self._started is None:
             return await self._desk.within(timeout, self._found(), what)
         return await self._desk.within(timeout, self._ended(self._started), what)
-
-    async def cancel(self, reason: str = "", *, requested_by: str = "", wait: bool = True) -> None:
-        """Ask for the run to be stopped and what it did to be undone; wait for the verdict unless told otherwise.
-
-        Raises Conflict when it has ended, Refused when there is no such run.
-        """
-        request = WorkflowRequest(
-            request_id=uuid.uuid4().hex,
-            run_id=self.run_id,
-            kind=RequestKind.CANCEL,
-            reason=reason or None,
-            requested_by=requested_by or None,
-            requested_at=self._desk.now(),
-        )
-        if not wait:
-            await self._desk.put(request)
-            return
-        outcome = Outcome(request.request_id)
-        tail = await self._desk.tail()
-        tail.add(self.run_id, outcome)
-        try:
-            await self._desk.put(request)
-            limit = self._desk.verdict_seconds
-            event, entry = await self._desk.within(limit, outcome.verdict, f"the verdict on cancelling {self.run_id}")
-        finally:
-            tail.remove(self.run_id, outcome)
-        outcomes.check(event, entry)
 
     async def state(self) -> WorkflowRun:
         """The run as it stands; raises Refused when there is none.

@@ -1,7 +1,8 @@
 """What a client can do, whatever way it takes to the orchestrator. How it is done over Kafka is in `over_kafka`."""
 
 from collections.abc import AsyncGenerator
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, Protocol, TypedDict, Unpack
 
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.events import WorkflowEvent
@@ -18,8 +19,23 @@ class HasGraph(Protocol):
         ...
 
 
+class Asked(TypedDict, total=False):
+    """What every request may say of itself."""
+
+    requested_by: str
+    """Who asks, for the history."""
+    request_id: str | None
+    """The same id asked again has one effect, so a caller that is not sure asks again with it."""
+    wait: bool
+    """False: return when the request is safely in the log, without the verdict."""
+
+
 class StartedRun(Protocol):
-    """One run, by its id."""
+    """One run, by its id.
+
+    What is asked of it is carried out when a verb returns. Each raises Conflict when the run does not allow it, because
+    it has ended for example, and Refused when there is no such run.
+    """
 
     @property
     def run_id(self) -> str:
@@ -30,8 +46,40 @@ class StartedRun(Protocol):
         """The run's output; raises RunFailed when it ends otherwise, Unavailable after ``timeout`` seconds."""
         ...
 
-    async def cancel(self, reason: str = "") -> None:
-        """Cancel the run; raises Conflict when it has ended, Refused when there is none."""
+    async def signal(self, name: str, payload: Any = None, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Hand the run a named value; it is kept until something waits for it."""
+        ...
+
+    async def cancel(self, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Stop the run and undo what it did."""
+        ...
+
+    async def terminate(self, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """End the run at once and undo nothing."""
+        ...
+
+    async def pause(self, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Schedule nothing new until the run is resumed."""
+        ...
+
+    async def resume(self, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Go on after a pause, and try every step again that waits for an operator."""
+        ...
+
+    async def retry_step(self, step: str, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Try a step, or its undo, again at once."""
+        ...
+
+    async def skip_step(self, step: str, output: Any = None, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Go on as if the step had given this output."""
+        ...
+
+    async def complete_step(self, step: str, output: Any = None, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Say that somebody did by hand what the step was to do."""
+        ...
+
+    async def change_timer(self, path: str, until: datetime, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Let what waits at a path wait until another time."""
         ...
 
     async def state(self) -> WorkflowRun:
@@ -52,6 +100,18 @@ class Runs(Protocol):
 
     async def start(self, workflow: str | HasGraph, input: Any = None, *, run_id: str | None = None) -> StartedRun:  # noqa: A002 - the workflow's input
         """Start a run; raises Conflict when the id is taken, another Refused when the workflow or input is wrong."""
+        ...
+
+    async def signal_with_start(
+        self,
+        workflow: str | HasGraph,
+        signal: str,
+        payload: Any = None,
+        *,
+        run_id: str,
+        input: Any = None,  # noqa: A002 - the workflow's input
+    ) -> StartedRun:
+        """Hand a run a named value, and start it first when there is none; raises what ``start`` and ``signal`` do."""
         ...
 
     def handle(self, run_id: str) -> StartedRun:

@@ -1,18 +1,16 @@
 """The client over Kafka: it needs the installation's topics and nothing else."""
 
 import uuid
-from typing import Any, Final, Self
-
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from typing import Any, Final, Self, Unpack
 
 from actionbus.client import run_ids
+from actionbus.client.asking import written
 from actionbus.client.desk import Desk
 from actionbus.client.handle import RunHandle
-from actionbus.client.interface import HasGraph, Runs
+from actionbus.client.interface import Asked, HasGraph, Runs
 from actionbus.client.tail import Outcome
 from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.definitions import Graph
-from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.topics import DEFAULT_PREFIX, Topics
@@ -26,7 +24,7 @@ VERDICT_SECONDS: Final = 60.0  # several times what a shard needs to change hand
 class Client(Runs):
     """Starts runs and finds them again. One client serves thousands of runs at once; share it.
 
-    ``verdict_seconds``: how long ``start`` and ``cancel`` wait to be answered.
+    ``verdict_seconds``: how long whoever asks something waits to be answered.
     """
 
     def __init__(
@@ -72,22 +70,53 @@ class Client(Runs):
         Raises Conflict when the run id is taken, another Refused when anything is wrong with the request, Unavailable
         when no answer came in time.
         """
-        name, pinned, graph = _named(workflow, version)
-        payload = _payload(input, self._limits.payload_bytes)
-        if graph is not None:
-            self._schema(graph).check(payloads.decode(payload))
+        name, pinned, given = self._start_of(workflow, version, input)
         request = WorkflowRequest(
             request_id=request_id or uuid.uuid4().hex,
             run_id=identifiers.run_id(run_id or run_ids.fresh()),
             kind=RequestKind.START,
             workflow=name,
             version=pinned,
-            payload=payload,
+            payload=given,
             reason=reason or None,
             requested_by=requested_by or None,
             requested_at=self._desk.now(),
         )
         return await self._ask(request, trace, wait=wait)
+
+    async def signal_with_start(
+        self,
+        workflow: str | HasGraph,
+        signal: str,
+        payload: Any = None,
+        *,
+        run_id: str,
+        input: Any = None,  # noqa: A002 - as in ``start``
+        version: str | None = None,
+        reason: str = "",
+        trace: str | None = None,
+        **asked: Unpack[Asked],
+    ) -> RunHandle:
+        """Hand a run a named value, and start it with ``input`` first when there is none of that id; all or nothing.
+
+        Raises Conflict when the run that is there does not take the signal, another Refused when there is none and
+        workflow, input or signal are wrong, Unavailable when no answer came in time.
+        """
+        name, pinned, given = self._start_of(workflow, version, input)
+        request = WorkflowRequest(
+            request_id=asked.get("request_id") or uuid.uuid4().hex,
+            run_id=identifiers.run_id(run_id),
+            kind=RequestKind.SIGNAL,
+            workflow=name,
+            version=pinned,
+            signal=signal,
+            payload=written(payload, self._limits.payload_bytes, f"the payload of {signal}"),
+            start_input=given,
+            reason=reason or None,
+            requested_by=asked.get("requested_by") or None,
+            requested_at=self._desk.now(),
+        )
+        return await self._ask(request, trace, wait=asked.get("wait", True))
 
     def handle(self, run_id: str) -> RunHandle:
         """A run that was started before or elsewhere; raises IdentifierRefused for what cannot be a run id."""
@@ -107,6 +136,14 @@ class Client(Runs):
             raise
         return handle
 
+    def _start_of(self, workflow: str | HasGraph, version: str | None, value: Any) -> tuple[str, str | None, bytes]:
+        """Name, version and input of a run to start; raises Refused when one of them cannot be."""
+        name, pinned, graph = _named(workflow, version)
+        data = written(value, self._limits.payload_bytes, "the input")
+        if graph is not None:
+            self._schema(graph).check(payloads.decode(data))
+        return name, pinned, data
+
     def _schema(self, graph: Graph) -> Schema:
         key = (graph.name, graph.version)
         known = self._schemas.get(key)
@@ -122,15 +159,3 @@ def _named(workflow: str | HasGraph, version: str | None) -> tuple[str, str | No
         return identifiers.name("workflow", name), None if wanted is None else identifiers.version(wanted), None
     graph = workflow.graph
     return graph.name, version or graph.version, graph
-
-
-def _payload(value: Any, most_bytes: int) -> bytes:
-    try:
-        data = payloads.encode(to_jsonable_python(value))
-    except PydanticSerializationError as error:
-        raise PayloadRefused(f"the input cannot be written as JSON: {error}") from error
-    if len(data) > most_bytes:
-        raise PayloadRefused(
-            f"the input has {len(data)} bytes, {most_bytes} are allowed: store it elsewhere and pass its address"
-        )
-    return data

@@ -1,0 +1,122 @@
+"""What may be asked of a run that is under way. Every verb is one request, and one wait for the verdict on it."""
+
+import uuid
+from datetime import datetime
+from typing import Any, Unpack
+
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from actionbus.client import outcomes
+from actionbus.client.desk import Desk
+from actionbus.client.interface import Asked
+from actionbus.client.tail import Outcome
+from actionbus.contracts import payloads
+from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.requests import RequestKind, WorkflowRequest
+
+
+class Asking:
+    """Asks things of one run. Each verb returns when it was carried out.
+
+    All of them raise Conflict with the orchestrator's reason when the run does not allow it, because it has ended for
+    example; Refused when there is no such run; Unavailable when no verdict came in time: then the request may be
+    carried out all the same, and asking again with the same ``request_id`` is safe.
+    """
+
+    def __init__(self, desk: Desk, run_id: str) -> None:
+        self._desk = desk
+        self._run_id = run_id
+
+    async def signal(self, name: str, payload: Any = None, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Hand the run a named value; it is kept until something waits for it.
+
+        ``payload``: anything pydantic can write as JSON. Conflict also when no node of the workflow waits for such a
+        signal, when the payload breaks its schema, or too many signals wait; PayloadRefused when it is no JSON.
+        """
+        value = written(payload, self._desk.limits.payload_bytes, f"the payload of {name}")
+        await self._ask(RequestKind.SIGNAL, asked, reason=reason, signal=name, payload=value)
+
+    async def cancel(self, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Stop the run and undo what it did."""
+        await self._ask(RequestKind.CANCEL, asked, reason=reason)
+
+    async def terminate(self, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """End the run at once and undo nothing, not even what is being undone."""
+        await self._ask(RequestKind.TERMINATE, asked, reason=reason)
+
+    async def pause(self, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Schedule nothing new until the run is resumed. What is out goes on, and its results are taken in."""
+        await self._ask(RequestKind.PAUSE, asked, reason=reason)
+
+    async def resume(self, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Go on after a pause, and try every step again that waits for an operator."""
+        await self._ask(RequestKind.RESUME, asked, reason=reason)
+
+    async def retry_step(self, step: str, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Try a step, or its undo, again at once.
+
+        Conflict also when the step waits neither for an operator nor for its next attempt.
+        """
+        await self._ask(RequestKind.RETRY_STEP, asked, reason=reason, step=step)
+
+    async def skip_step(self, step: str, output: Any = None, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Go on as if the step had given this output; a step that is being undone counts as undone.
+
+        Conflict also when the step waits for no output or this one breaks its action's schema; PayloadRefused when it
+        is no JSON.
+        """
+        value = written(output, self._desk.limits.payload_bytes, "the output")
+        await self._ask(RequestKind.SKIP_STEP, asked, reason=reason, step=step, payload=value)
+
+    async def complete_step(self, step: str, output: Any = None, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Say that somebody did by hand what the step, or its undo, was to do. Raises what ``skip_step`` raises."""
+        value = written(output, self._desk.limits.payload_bytes, "the output")
+        await self._ask(RequestKind.COMPLETE_STEP, asked, reason=reason, step=step, payload=value)
+
+    async def change_timer(self, path: str, until: datetime, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Let what waits at a path wait until another time: a sleep, a wait's timeout, a step's next attempt.
+
+        A time that is past ends the waiting at once. Conflict also when nothing waits for a time there; PayloadRefused
+        for a time without its zone.
+        """
+        if until.tzinfo is None:
+            raise PayloadRefused(f"{until.isoformat()} says no time zone: give one, such as datetime.UTC")
+        due_at = round(until.timestamp() * 1000)
+        await self._ask(RequestKind.CHANGE_TIMER, asked, reason=reason, step=path, due_at=due_at)
+
+    async def _ask(self, kind: RequestKind, asked: Asked, *, reason: str, **fields: Any) -> None:
+        request = WorkflowRequest(
+            request_id=asked.get("request_id") or uuid.uuid4().hex,
+            run_id=self._run_id,
+            kind=kind,
+            reason=reason or None,
+            requested_by=asked.get("requested_by") or None,
+            requested_at=self._desk.now(),
+            **fields,
+        )
+        if not asked.get("wait", True):
+            await self._desk.put(request)
+            return
+        outcome = Outcome(request.request_id)
+        tail = await self._desk.tail()
+        tail.add(self._run_id, outcome)
+        try:
+            await self._desk.put(request)
+            what = f"the verdict on the request to {kind} for run {self._run_id}"
+            event, entry = await self._desk.within(self._desk.verdict_seconds, outcome.verdict, what)
+        finally:
+            tail.remove(self._run_id, outcome)
+        outcomes.check(event, entry)
+
+
+def written(value: Any, most_bytes: int, what: str) -> bytes:
+    """A value as the JSON of a request; raises PayloadRefused when it has none, or too much of it."""
+    try:
+        data = payloads.encode(to_jsonable_python(value))
+    except PydanticSerializationError as error:
+        raise PayloadRefused(f"{what} cannot be written as JSON: {error}") from error
+    if len(data) > most_bytes:
+        raise PayloadRefused(
+            f"{what} has {len(data)} bytes, {most_bytes} are allowed: store it elsewhere and pass its address"
+        )
+    return data
