@@ -5,7 +5,7 @@ import pytest
 from actionbus.contracts.decisions import Call
 from actionbus.contracts.definitions import ActionSpec, Graph, WorkflowDefinition
 from actionbus.contracts.errors import Conflict
-from actionbus.contracts.nodes import SequenceNode, StepNode
+from actionbus.contracts.nodes import EmitNode, ParallelNode, SequenceNode, StepNode
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin
@@ -65,6 +65,17 @@ def test_a_missing_topic_is_refused_by_name(missing: str) -> None:
     (deployment,) = deploy.judge([_graph()], {}, set(EXIST) - {missing}, NAMES)
     assert deployment.verdict is Verdict.REFUSED
     assert missing in deployment.reason
+
+
+def test_a_topic_that_a_workflow_itself_publishes_to_has_to_be_there() -> None:
+    """A node that emits is looked after like an action that does, wherever it stands."""
+    tell = EmitNode(id="tell", topic="news")
+    root = SequenceNode(id="root", nodes=(*_graph().root.nodes, ParallelNode(id="both", branches=(tell,))))
+    graph = _graph().model_copy(update={"root": root})
+    (refused,) = deploy.judge([graph], {}, EXIST, NAMES)
+    (accepted,) = deploy.judge([graph], {}, [*EXIST, "news"], NAMES)
+    assert "news" in refused.reason
+    assert accepted.verdict is Verdict.NEW
 
 
 @pytest.fixture

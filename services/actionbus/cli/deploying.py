@@ -37,7 +37,7 @@ def deploy(
     async def work() -> tuple[Deployment, ...]:
         connection = session.connection(settings)
         known = await provisioner.deployed(connection, topics, codec)
-        emitted = {name for graph in graphs for action in graph.actions.values() for name in action.emits}
+        emitted = {name for graph in graphs for name in provisioner.targets(graph)}
         async with Admin(connection) as admin:
             exist = set(await admin.topics(f"{settings.prefix}."))
             exist |= {name for name in emitted if name in await admin.topics(name)}

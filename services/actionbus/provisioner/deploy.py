@@ -12,6 +12,7 @@ from actionbus.contracts import checks, headers, identifiers
 from actionbus.contracts.definitions import Graph, WorkflowDefinition
 from actionbus.contracts.errors import Conflict, DefinitionRefused, RecordUnreadable
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
+from actionbus.contracts.nodes import EmitNode
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.codec import Codec
@@ -49,6 +50,12 @@ class Deployment:
 
 
 Deployed = Mapping[str, WorkflowDefinition]  # by name@version
+
+
+def targets(graph: Graph) -> set[str]:
+    """The topics of others that its runs publish to: by their actions, or by themselves."""
+    by_actions = {topic for action in graph.actions.values() for topic in action.emits}
+    return by_actions | {node.topic for _, node, _ in graph.nodes() if isinstance(node, EmitNode)}
 
 
 async def deployed(connection: Connection, topics: Topics, codec: Codec) -> Deployed:
@@ -123,7 +130,7 @@ def _judge(graph: Graph, known: Deployed, exist: frozenset[str], names: Topics, 
     wanted = {
         topic for action in graph.actions for topic in (names.commands(action), names.action_dead_letters(action))
     }
-    wanted |= {topic for action in graph.actions.values() for topic in action.emits}
+    wanted |= targets(graph)
     if missing := sorted(wanted - exist):
         reason = f"these topics are missing: {', '.join(missing)}; `actionbus topics apply` with the module makes ours"
         return Deployment(graph=graph, verdict=Verdict.REFUSED, reason=reason)
