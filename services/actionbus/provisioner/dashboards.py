@@ -58,7 +58,7 @@ def runs() -> dict[str, Any]:
         "actionbus: runs",
         [
             number("Live", "Runs that have not ended.", "sum(actionbus_runs_live)"),
-            number("Incidents", "Runs that wait for an operator.", "sum(actionbus_incidents_open)", red_above=1),
+            number("Incidents", "Steps that wait for an operator.", "sum(actionbus_incidents_open)", red_above=1),
             number("Started per second", "Runs started.", rate("actionbus_runs_started_total"), unit="ops"),
             number("Ended per second", "Runs that ended.", rate("actionbus_runs_completed_total"), unit="ops"),
             number("Timers", "Retries, timeouts and sleeps that wait for their time.", "sum(actionbus_timers_pending)"),
