@@ -93,6 +93,42 @@ def test_a_run_is_cancelled(dev: Dev) -> None:
     assert "ended already" in dev.refused(4, "runs", "cancel", "cancelled-1")
 
 
+def test_a_run_is_paused_resumed_and_terminated(dev: Dev) -> None:
+    """Each is done when the command ends, is told by the history with who asked, and is a conflict a second time."""
+    dev.json("runs", "start", "wait", json.dumps(str(dev.folder / "never")), "--id", "paused-1")
+    assert dev.json("runs", "pause", "paused-1", "--by", "Ada", "--reason", "lunch") == {
+        "run_id": "paused-1",
+        "paused": True,
+    }
+    assert "paused already" in dev.refused(4, "runs", "pause", "paused-1")
+    assert "to be resumed" in dev.json("runs", "show", "paused-1")["waits_for"]
+    assert "to be resumed" in dev.command("runs", "show", "paused-1", "-o", "table").stdout
+    assert dev.json("runs", "resume", "paused-1")["resumed"] is True
+    assert "not paused" in dev.refused(4, "runs", "resume", "paused-1")
+    assert dev.json("runs", "terminate", "paused-1", "--reason", "enough")["terminated"] is True
+    assert "TERMINATED" in dev.refused(5, "runs", "result", "paused-1")
+    told = dev.command("runs", "explain", "paused-1").stdout
+    assert "The run was paused: Ada: lunch." in told
+    assert "It is TERMINATED" in told
+
+
+@pytest.mark.parametrize(("verb", "done"), [("skip", "skipped"), ("complete", "completed")])
+def test_a_step_is_given_its_output(dev: Dev, verb: str, done: str) -> None:
+    """The output comes as an argument or from a pipe; one that breaks the action's schema is a conflict."""
+    run = f"{verb}-1"
+    dev.json("runs", "start", "wait", json.dumps(str(dev.folder / "never")), "--id", run)
+    assert "does not fit the action hold" in dev.refused(4, "runs", verb, run, "hold", '"yes"')
+    assert "no step 'held' is under way; those that are: hold" in dev.refused(4, "runs", verb, run, "held", "true")
+    assert dev.json("runs", verb, run, "hold", "-", stdin="true")[done] is True
+    assert dev.json("runs", "result", run) is True
+
+
+def test_a_signal_that_a_workflow_does_not_know_is_a_conflict(dev: Dev) -> None:
+    """The sender is told which signals there are."""
+    dev.json("runs", "start", "wait", json.dumps(str(dev.folder / "never")), "--id", "signalled-1")
+    assert "the signals it knows: none" in dev.refused(4, "runs", "signal", "signalled-1", "name", '"Ada"')
+
+
 def test_the_same_request_has_one_effect(dev: Dev) -> None:
     """A start that is asked again with its request id is accepted again; another one is a conflict."""
     ask = ("runs", "start", "hello", '"Ada"', "--id", "twice-1")
@@ -121,6 +157,17 @@ def test_the_same_request_has_one_effect(dev: Dev) -> None:
         (("history", "nobody"), "nothing is known of a run nobody"),
         (("explain", "nobody"), "nothing is known of a run nobody"),
         (("cancel", "nobody"), "no run"),
+        (("signal", "nobody", "name"), "no run"),
+        (("pause", "nobody"), "no run"),
+        (("retry", "nobody", "greet"), "no run"),
+        (("complete", "nobody", "greet", "Ada"), "give the output as JSON"),
+        (("signal", "nobody", "name", "@no-such-file"), "the payload cannot be read"),
+        (("reschedule", "nobody", "greet", "tomorrow"), "'tomorrow' is no time: write now, or as in 2026-"),
+        (("reschedule", "nobody", "greet", "2026-12-24T18:00:00"), "says no time zone"),
+        (("start", "hello", '"Ada"', "--signal", "name=1"), "--signal needs --id"),
+        (("start", "hello", '"Ada"', "--id", "a", "--signal", "=1"), "is not NAME=JSON"),
+        (("start", "hello", '"Ada"', "--id", "a", "--signal", "name="), "is not NAME=JSON"),
+        (("start", "hello", '"Ada"', "--id", "a", "--signal", "name=1"), "waits for no signal 'name'"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(dev: Dev, arguments: tuple[str, ...], says: str) -> None:

@@ -19,7 +19,7 @@ class CommandExit(IntEnum):
         member.meaning = meaning
         return member
 
-    CONFLICT = 4, "Something else stands there already: a run id that is taken, another content, other partitions."
+    CONFLICT = 4, "What is there does not allow it: a taken run id, an ended run, another content, other partitions."
     RUN_FAILED = 5, "The run that was waited for ended without success."
     UNAVAILABLE = 6, "Kafka or an orchestrator did not answer in time: try again."
 

@@ -71,7 +71,7 @@ def facts(found: Row, output: Format | None) -> None:
     table.add_column(overflow="fold")
     for name, value in found.items():
         if value is not None and value != "":
-            table.add_row(name.replace("_", " "), _cell(value, shown=None))
+            table.add_row(name.replace("_", " "), _lines(value))
     _console().print(table)
 
 
@@ -98,10 +98,13 @@ def plain(text: str) -> str:
 
 
 def when(milliseconds: int | None) -> str | None:
-    """A moment as ISO 8601 in UTC; None for never."""
+    """A moment as ISO 8601 in UTC; None for never; a number of milliseconds that no calendar knows, as it is."""
     if not milliseconds:
         return None
-    moment = datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+    try:
+        moment = datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+    except (OverflowError, ValueError, OSError):
+        return f"{milliseconds} ms"
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -113,6 +116,11 @@ def opened(data: bytes | None) -> Any:
         return payloads.decode(data)
     except PayloadRefused:
         return data.decode("utf-8", "replace")
+
+
+def _lines(value: Any) -> Text:
+    """A value as it stands; of a list, each of its values in a line."""
+    return Text("\n").join(_cell(each, shown=None) for each in value) if isinstance(value, list) else _cell(value, None)
 
 
 def _cell(value: Any, shown: int | None = _SHOWN) -> Text:

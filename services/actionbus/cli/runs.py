@@ -1,22 +1,23 @@
-"""`actionbus runs`: starting runs, looking at them, waiting for them, cancelling them."""
+"""`actionbus runs`: starting runs, looking at them and waiting for them. Stepping in is in `operating`."""
 
-import sys
 from contextlib import aclosing
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from actionbus.cli import output, session, story
-from actionbus.cli.output import Format, Output, Row
-from actionbus.client import Client
-from actionbus.contracts import payloads
+from actionbus.cli import arguments, operating, output, session, showing, story
+from actionbus.cli.arguments import By, Reason, RequestId, RunId
+from actionbus.cli.output import Format, Output
+from actionbus.client import Client, RunHandle
+from actionbus.contracts import identifiers, payloads
+from actionbus.contracts.definitions import WorkflowDefinition
 from actionbus.contracts.errors import PayloadRefused, Refused
-from actionbus.contracts.events import EventEntry, WorkflowEvent
+from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.run import WorkflowRun
+from actionbus.contracts.topics import Topics
+from actionbus.provisioner import deploy
 
 app = typer.Typer(help="Runs of workflows.", no_args_is_help=True, rich_markup_mode=None)
-RunId = Annotated[str, typer.Argument(help="The run's id.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds to wait at most; without it, for ever.", min=0)]
 _COLUMNS: Final = {
     "at": "at",
@@ -32,13 +33,18 @@ _COLUMNS: Final = {
 def start(
     workflow: Annotated[str, typer.Argument(help="The workflow's name, or name@version.")],
     input_text: Annotated[
-        str | None, typer.Argument(metavar="[INPUT]", help="The input as JSON; - reads standard input, @FILE a file.")
+        str | None, typer.Argument(metavar="[INPUT]", help=f"The input {arguments.JSON_HELP}")
     ] = None,
     *,
     run_id: Annotated[str | None, typer.Option("--id", help="The run's id; made when not given.")] = None,
     version: Annotated[str | None, typer.Option(help="The definition's version; the newest when not given.")] = None,
-    request_id: Annotated[str | None, typer.Option(help="The same id asked again has one effect.")] = None,
-    reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    signal: Annotated[
+        str | None,
+        typer.Option(help="NAME=JSON: hand the run this signal; one that is there already gets it and goes on."),
+    ] = None,
+    request_id: RequestId = None,
+    reason: Reason = "",
+    by: By = None,
     wait: Annotated[bool, typer.Option(help="Wait until the start is accepted.")] = True,
     result: Annotated[bool, typer.Option("--result", help="Wait for the end and print the result.")] = False,
     timeout: Timeout = None,
@@ -46,13 +52,20 @@ def start(
 ) -> None:
     """Start a run and print its id, or with --result what it gave."""
     settings = session.settings()
-    value = _input(input_text)
+    value = arguments.value(input_text, "input")
+    named, payload = _signal(signal, run_id)
+    more: Any = {
+        "version": version, "request_id": request_id, "reason": reason, "requested_by": arguments.user(by), "wait": wait
+    }  # fmt: skip
+
+    async def begin(client: Client) -> RunHandle:
+        if named is None:
+            return await client.start(workflow, value, run_id=run_id, **more)
+        return await client.signal_with_start(workflow, named, payload, run_id=run_id or "", input=value, **more)
 
     async def work() -> Any:
         async with session.client(settings) as client:
-            handle = await client.start(
-                workflow, value, run_id=run_id, version=version, request_id=request_id, reason=reason, wait=wait
-            )
+            handle = await begin(client)
             if result:
                 output.note(f"run {handle.run_id}")
                 return await handle.result(timeout)
@@ -67,14 +80,18 @@ def start(
 
 @app.command()
 def show(run_id: RunId, output_format: Output = None) -> None:
-    """Show where a run stands."""
+    """Show where a run stands and what it waits for."""
     settings = session.settings()
 
-    async def work() -> WorkflowRun:
+    async def work() -> tuple[WorkflowRun, WorkflowDefinition | None]:
         async with session.client(settings) as client:
-            return await client.handle(run_id).state()
+            run = await client.handle(run_id).state()
+        if not run.scopes:
+            return run, None  # it waits for no signal, so nothing of its definition is asked for
+        known = await deploy.deployed(session.connection(settings), Topics(settings.prefix), session.codec(settings))
+        return run, known.get(identifiers.definition_key(run.workflow, run.definition_version))
 
-    output.facts(_state(session.run(work)), output_format)
+    output.facts(showing.state(*session.run(work)), output_format)
 
 
 @app.command()
@@ -82,7 +99,7 @@ def history(run_id: RunId, output_format: Output = None) -> None:
     """Show what happened to a run, oldest first."""
     settings = session.settings()
     events = session.run(lambda: _history(session.client(settings), run_id))
-    output.rows([row for event in events for row in _rows(event)], _COLUMNS, output_format)
+    output.rows([row for event in events for row in showing.rows(event)], _COLUMNS, output_format)
 
 
 @app.command()
@@ -101,7 +118,7 @@ def watch(run_id: RunId, output_format: Output = None) -> None:
                     if shown is Format.TABLE:
                         output.sentences(teller.lines(event))
                     else:
-                        for row in _rows(event):
+                        for row in showing.rows(event):
                             output.line(row)
 
     session.run(work)
@@ -127,22 +144,7 @@ def explain(run_id: RunId) -> None:
     output.sentences(story.tell(events))
 
 
-@app.command()
-def cancel(
-    run_id: RunId,
-    *,
-    reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
-    output_format: Output = None,
-) -> None:
-    """Stop a run and undo what it did; returns when the cancelling was accepted."""
-    settings = session.settings()
-
-    async def work() -> None:
-        async with session.client(settings) as client:
-            await client.handle(run_id).cancel(reason)
-
-    session.run(work)
-    output.facts({"run_id": run_id, "cancelled": True}, output_format)
+operating.add_to(app)
 
 
 async def _history(client: Client, run_id: str) -> list[WorkflowEvent]:
@@ -153,77 +155,17 @@ async def _history(client: Client, run_id: str) -> list[WorkflowEvent]:
     return events
 
 
-def _input(text: str | None) -> Any:
+def _signal(text: str | None, run_id: str | None) -> tuple[str | None, Any]:
+    """The name and the payload in NAME=JSON."""
     if text is None:
-        return None
-    try:
-        if text == "-":
-            data = sys.stdin.buffer.read()
-        elif text.startswith("@"):
-            data = Path(text[1:]).read_bytes()
-        else:
-            data = text.encode()
-    except (OSError, UnicodeEncodeError) as error:
-        raise PayloadRefused(f"the input cannot be read: {error}") from error
-    try:
-        return payloads.decode(data)
-    except PayloadRefused as error:
-        raise PayloadRefused(f"{error}; give the input as JSON, a text with its quotes: '\"text\"'") from error
+        return None, None
+    if run_id is None:
+        raise Refused("--signal needs --id: a run that gets a signal has an id that its senders know")
+    name, given, payload = text.partition("=")
+    if not name or (given and not payload):
+        raise PayloadRefused(f"--signal {text!r:.80} is not NAME=JSON, nor a NAME alone")
+    return name, arguments.value(payload or None, "payload")
 
 
 def _value(value: Any) -> None:
     output.sentences([payloads.encode(value).decode()])
-
-
-def _state(run: WorkflowRun) -> Row:
-    incident, error = run.incident, run.error
-    return {
-        "run_id": run.run_id,
-        "workflow": run.workflow,
-        "version": run.definition_version,
-        "status": run.status.value,
-        "heading_for": run.ending and run.ending.value,
-        "incident": incident and incident.reason,
-        "error": error and f"{error.type}: {error.message}",
-        "started_at": output.when(run.created_at),
-        "changed_at": output.when(run.updated_at),
-        "transitions": run.version,
-        "incarnation": run.incarnation,
-        "input": output.opened(run.input),
-        "output": output.opened(run.output),
-        "steps": [
-            {"step": step.path, "status": step.status.value, "action": step.action, "attempt": step.attempt}
-            for step in run.steps
-        ],
-        "compensations": [{"step": undo.step, "action": undo.action} for undo in run.compensations],
-        "timers": [
-            {"kind": timer.kind.value, "step": timer.step, "due_at": output.when(timer.due_at)} for timer in run.timers
-        ],
-        "trace": run.trace,
-    }
-
-
-def _rows(event: WorkflowEvent) -> list[Row]:
-    return [
-        {
-            "at": output.when(event.at),
-            "version": event.version,
-            "status": event.status.value,
-            "kind": entry.kind.value,
-            "step": entry.step,
-            "action": entry.action,
-            "attempt": entry.attempt,
-            "detail": _detail(entry),
-            "data": output.opened(entry.data),
-            "request_id": entry.request_id,
-        }
-        for entry in event.entries
-    ]
-
-
-def _detail(entry: EventEntry) -> str | None:
-    if entry.decision is not None:
-        return ": ".join(part for part in (entry.decision.decision, entry.decision.reason) if part)
-    if entry.reason:
-        return entry.reason
-    return None if entry.data is None else entry.data.decode("utf-8", "replace")

@@ -1,0 +1,117 @@
+"""How a run and its events become rows. What a run waits for is told by its state and by its definition."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from actionbus.cli import output
+from actionbus.cli.output import Row
+from actionbus.contracts.definitions import WorkflowDefinition, read_graph
+from actionbus.contracts.events import EventEntry, WorkflowEvent
+from actionbus.contracts.nodes import WaitNode
+from actionbus.contracts.run import RunStatus, StepStatus, TimerKind, WorkflowRun
+from actionbus.engine.paths import static
+
+_TIMES = {
+    TimerKind.WAKE: "the time",
+    TimerKind.RETRY: "the next attempt",
+    TimerKind.RUN_TIMEOUT: "the end of the run's time",
+    TimerKind.RETENTION: "to be forgotten",
+}
+
+
+def state(run: WorkflowRun, definition: WorkflowDefinition | None) -> Row:
+    """Where a run stands; ``definition``: the one it is pinned to, which knows the names of signals."""
+    incident, error = run.incident, run.error
+    return {
+        "run_id": run.run_id,
+        "workflow": run.workflow,
+        "version": run.definition_version,
+        "status": run.status.value,
+        "heading_for": run.ending and run.ending.value,
+        "incident": incident and incident.reason,
+        "error": error and f"{error.type}: {error.message}",
+        "started_at": output.when(run.created_at),
+        "changed_at": output.when(run.updated_at),
+        "transitions": run.version,
+        "incarnation": run.incarnation,
+        "input": output.opened(run.input),
+        "output": output.opened(run.output),
+        "waits_for": list(waits_for(run, _signals(definition))),
+        "steps": [
+            {
+                "step": step.path,
+                "status": step.status.value,
+                "action": step.action,
+                "attempt": step.attempt,
+                "stuck": step.stuck,
+            }
+            for step in run.steps
+        ],
+        "compensations": [{"step": undo.step, "action": undo.action} for undo in run.compensations],
+        "timers": [
+            {"kind": timer.kind.value, "step": timer.step, "due_at": output.when(timer.due_at)} for timer in run.timers
+        ],
+        "signals": [
+            {
+                "signal": early.name,
+                "received_at": output.when(early.received_at),
+                "payload": output.opened(early.payload),
+            }
+            for early in run.signals
+        ],
+        "held": [{"kind": held.kind.value, "path": held.path} for held in run.held],
+        "trace": run.trace,
+    }
+
+
+def waits_for(run: WorkflowRun, signals: dict[str, str]) -> Iterator[str]:
+    """What has to happen before a run goes on, in sentences; ``signals``: their names by the static paths of waits."""
+    if run.status is RunStatus.PAUSED:
+        yield "to be resumed"
+    due = {timer.step: output.when(timer.due_at) for timer in run.timers if timer.kind is TimerKind.WAKE}
+    for step in run.steps:
+        if step.stuck is not None:
+            yield f"{step.path}: an operator, because {step.stuck}"
+        elif step.dispatch_seq and step.status in (StepStatus.SCHEDULED, StepStatus.COMPENSATING):
+            yield f"{step.path}: the result of {step.action}, attempt {step.attempt}"
+    for scope in run.scopes:
+        name = signals.get(static(scope.path))
+        if name is not None:
+            until = due.pop(scope.path, None)
+            yield f"{scope.path}: the signal {name}{f', until {until}' if until else ''}"
+    for timer in run.timers:
+        if timer.kind in _TIMES and (timer.kind is not TimerKind.WAKE or timer.step in due):
+            yield f"{timer.step or 'the run'}: {_TIMES[timer.kind]} {output.when(timer.due_at)}"
+
+
+def _signals(definition: WorkflowDefinition | None) -> dict[str, str]:
+    if definition is None:
+        return {}
+    return {path: node.signal for path, node, _ in read_graph(definition.graph).nodes() if isinstance(node, WaitNode)}
+
+
+def rows(event: WorkflowEvent) -> list[Row]:
+    """An event as rows, one for each thing that happened."""
+    return [
+        {
+            "at": output.when(event.at),
+            "version": event.version,
+            "status": event.status.value,
+            "kind": entry.kind.value,
+            "step": entry.step,
+            "action": entry.action,
+            "attempt": entry.attempt,
+            "detail": _detail(entry),
+            "data": output.opened(entry.data),
+            "request_id": entry.request_id,
+        }
+        for entry in event.entries
+    ]
+
+
+def _detail(entry: EventEntry) -> Any:
+    if entry.decision is not None:
+        return ": ".join(part for part in (entry.decision.decision, entry.decision.reason) if part)
+    if entry.reason:
+        return entry.reason
+    return None if entry.data is None else entry.data.decode("utf-8", "replace")
