@@ -1,0 +1,207 @@
+"""Runs of every shape, and all that people may ask of them, with real processes on both brokers."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from actionbus.client import Client
+from actionbus.contracts.errors import RunFailed
+from actionbus.contracts.events import EntryKind
+from actionbus.contracts.run import RunStatus
+from integration import journey
+from integration.installation import Installation
+from integration.journey import Journeys, came, given, stands, stuck, told, waits_at
+from integration.orders import WAIT_SECONDS, until
+
+SOON_SECONDS = 10  # about as long as a killed orchestrator is away
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture(scope="module", params=["embedded", pytest.param("kafka", marks=pytest.mark.java)])
+def journeys(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journeys]:
+    """One installation on each broker for all tests of this file."""
+    kafka = request.param == "kafka"
+    bootstrap = (
+        request.getfixturevalue("apache_kafka").bootstrap if kafka else request.getfixturevalue("embedded_broker")
+    )
+    folder = tmp_path_factory.mktemp("journeys")
+    made = Installation(
+        bootstrap=bootstrap,
+        prefix=f"journeys-{request.param}",
+        folder=folder,
+        app=journey.APP,
+        extra={"JOURNEY_FOLDER": str(folder), "ACTIONBUS_ORCHESTRATOR_SESSION_TIMEOUT_MS": "6000"},
+        named=True,  # who comes back under its name does not wait for its own session
+    )
+    try:
+        made.command("topics", "apply", str(made.app))
+        asyncio.run(journey.provide(made))
+        orchestrator = made.orchestrator()
+        made.worker()
+        made.wait_ready()
+        yield Journeys(made, orchestrator, folder)
+    finally:
+        made.close()
+
+
+@pytest.fixture
+async def client(journeys: Journeys):
+    """A client of that installation."""
+    installation = journeys.installation
+    async with Client(installation.connection, prefix=installation.prefix, verdict_seconds=WAIT_SECONDS) as made:
+        yield made
+
+
+async def test_a_signal_before_the_wait_is_kept_for_it(journeys: Journeys, client: Client) -> None:
+    """It comes while a step is out, waits with the run, and is what the wait gives."""
+    run = await client.start("journey@1", given("early", gate="early"), run_id="early")
+    await run.signal("approved", "Ada")
+    shown = await journeys.runs("show", "early")
+    assert [(early["signal"], early["payload"]) for early in shown["signals"]] == [("approved", "Ada")]
+    journeys.mark("early.open").touch()
+    assert await run.result(WAIT_SECONDS) == came("early")
+
+
+async def test_a_signal_during_the_wait_ends_it(journeys: Journeys, client: Client) -> None:
+    """The run says that it waits for it, and until when; then it goes on."""
+    run = await client.start("journey@1", given("during"), run_id="during")
+    await waits_at(run, "approval")
+    (waits,) = (await journeys.runs("show", "during"))["waits_for"]
+    assert waits.startswith("approval: the signal approved, until 20")
+    assert (await journeys.runs("signal", "during", "approved", '"Eve"'))["signalled"] is True
+    assert await run.result(WAIT_SECONDS) == came("during", approval="Eve")
+
+
+async def test_a_wait_ends_with_its_time(journeys: Journeys, client: Client) -> None:
+    """Nobody approves: what follows instead follows by itself, or when an operator moves the time."""
+    brief = await client.start("journey@2", given("brief"), run_id="brief")
+    assert await brief.result(WAIT_SECONDS) == came("brief", approval="nobody")
+    moved = await client.start("journey@1", given("moved", night_ms=3_600_000), run_id="moved")
+    for path in ("approval", "night"):
+        await waits_at(moved, path)
+        await journeys.runs("reschedule", "moved", path, "now", "--reason", "nobody is there")
+    assert await moved.result(WAIT_SECONDS) == came("moved", approval="nobody")
+
+
+async def test_a_signal_with_start_starts_one_run(journeys: Journeys, client: Client) -> None:
+    """Asked twice with one request id there is one run with one signal, whether a program or a person asks."""
+    for _ in range(2):
+        run = await client.signal_with_start(
+            "journey@1", "approved", "Ada", run_id="both", input=given("both", gate="both"), request_id="r"
+        )
+    await journeys.runs("start", "journey@1", "null", "--id", "both", "--signal", 'approved="Eve"', "--request-id", "r")
+    state = await run.state()
+    assert ([signal.payload for signal in state.signals], state.start_request_id) == ([b'"Ada"'], "r")
+    journeys.mark("both.open").touch()
+    assert await run.result(WAIT_SECONDS) == came("both")
+    assert len(await told(run, EntryKind.RUN_STARTED)) == len(await told(run, EntryKind.SIGNAL_RECEIVED)) == 1
+
+
+async def test_a_pause_holds_what_follows_a_step_that_is_out(journeys: Journeys, client: Client) -> None:
+    """The step's result is taken in, nothing follows it until the run is resumed, then everything does."""
+    run = await client.start("journey@1", given("pause", gate="pause"), run_id="pause")
+
+    async def begun() -> bool:
+        return journeys.mark("pause.begun").exists()
+
+    await until(begun, "the step has begun")
+    await run.signal("approved", "Ada")
+    assert (await journeys.runs("pause", "pause", "--reason", "lunch", "--by", "a test"))["paused"] is True
+    journeys.mark("pause.open").touch()
+    state = await stands(run, lambda state: bool(state.held), "holds what follows")
+    assert (state.status, [held.path for held in state.held]) == (RunStatus.PAUSED, ["doze"])
+    assert (await journeys.runs("resume", "pause"))["resumed"] is True
+    assert await run.result(WAIT_SECONDS) == came("pause")
+    (paused,) = await told(run, EntryKind.RUN_PAUSED)
+    assert paused.reason == "a test: lunch"
+
+
+@pytest.mark.parametrize("repair", ["retry", "resume", "skip", "complete"])
+async def test_a_step_that_waits_for_an_operator_is_repaired(journeys: Journeys, client: Client, repair: str) -> None:
+    """A declined payment is tried again once its cause is gone, or is made by hand, and the run completes."""
+    name = f"broke-{repair}"
+    journeys.mark(f"{name}.broke").touch()
+    run = await client.signal_with_start("journey@1", "approved", "Ada", run_id=name, input=given(name))
+    assert "Declined: the card was declined" in str((await stuck(run)).incident)
+    by_hand = repair in ("skip", "complete")
+    if not by_hand:
+        journeys.mark(f"{name}.broke").unlink()
+    await journeys.runs(
+        repair,
+        name,
+        *(["pay"] if repair != "resume" else []),
+        *(['"in cash"'] if by_hand else []),
+        "--reason",
+        "repaired",
+    )
+    assert await run.result(WAIT_SECONDS) == came(name, pay="in cash" if by_hand else None)
+    opened = await told(run, EntryKind.INCIDENT_OPENED, EntryKind.INCIDENT_CLOSED)
+    assert [(entry.kind, entry.step) for entry in opened] == [
+        (EntryKind.INCIDENT_OPENED, "pay"),
+        (EntryKind.INCIDENT_CLOSED, "pay"),
+    ]
+
+
+@pytest.mark.parametrize("repair", ["retry", "skip"])
+async def test_an_undo_that_waits_for_an_operator_is_repaired(journeys: Journeys, client: Client, repair: str) -> None:
+    """Its failure was final, so the run stays COMPENSATING; once it is repaired the rest is undone as well."""
+    name = f"strike-{repair}"
+    journeys.mark(f"{name}.strike").touch()
+    journeys.mark(f"{name}.bank-closed").touch()
+    run = await client.signal_with_start("journey@1", "approved", "Ada", run_id=name, input=given(name))
+    state = await stuck(run)
+    assert (state.status, [undo.step for undo in state.compensations]) == (
+        RunStatus.COMPENSATING,
+        ["bookings.hotel", "bookings.flight"],
+    )
+    if repair == "retry":
+        journeys.mark(f"{name}.bank-closed").unlink()
+    await journeys.runs(repair, name, "pay", "--reason", "the bank was called")
+    with pytest.raises(RunFailed, match="there is a strike"):
+        await run.result(WAIT_SECONDS)
+    undone = [entry.step for entry in await told(run, EntryKind.STEP_COMPENSATED)]
+    assert undone == ["pay", "bookings.flight", "bookings.hotel"]
+
+
+async def test_a_terminated_run_ends_and_undoes_nothing(journeys: Journeys, client: Client) -> None:
+    """It ends at once while a step is out; its worker is told, and nothing that was booked is taken back."""
+    run = await client.start("journey@1", given("end", gate="end"), run_id="end")
+
+    async def begun() -> bool:
+        return journeys.mark("end.begun").exists()
+
+    await until(begun, "the step has begun")
+    assert (await journeys.runs("terminate", "end", "--reason", "enough"))["terminated"] is True
+    with pytest.raises(RunFailed, match="enough") as caught:
+        await run.result(WAIT_SECONDS)
+    assert caught.value.status == "TERMINATED"
+    assert await told(run, EntryKind.COMPENSATION_SCHEDULED) == []
+
+
+async def test_times_and_signals_survive_a_kill_of_the_orchestrator(journeys: Journeys, client: Client) -> None:
+    """Killed while one run sleeps with a signal that came early and another waits for its own, it goes on with both."""
+    sleeping = await client.signal_with_start(
+        "journey@1", "approved", "Ada", run_id="sleeps", input=given("sleeps", doze_ms=3_600_000)
+    )
+    waiting = await client.start("journey@1", given("waits"), run_id="waits")
+    before = await waits_at(sleeping, "doze")
+    await waits_at(waiting, "approval")
+    due = datetime.now(UTC) + timedelta(seconds=SOON_SECONDS)
+    await sleeping.change_timer("doze", due)
+    await asyncio.to_thread(journeys.orchestrator.kill)
+    journeys.orchestrator.start()
+    await asyncio.to_thread(journeys.orchestrator.wait_ready)
+    await waiting.signal("approved", "Eve")
+    assert await waiting.result(WAIT_SECONDS) == came("waits", approval="Eve")
+    assert await sleeping.result(WAIT_SECONDS) == came("sleeps")
+    (woke,) = [
+        event.at
+        for event in await sleeping.history()
+        for entry in event.entries
+        if entry.step == "doze" and entry.kind is EntryKind.WAIT_ENDED
+    ]
+    assert woke >= round(due.timestamp() * 1000)
+    assert [signal.payload for signal in before.signals] == [b'"Ada"']
