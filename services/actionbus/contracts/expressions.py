@@ -9,6 +9,7 @@ import datetime as dt
 import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
+from math import isfinite
 from typing import Any, Final
 
 import cel
@@ -75,6 +76,8 @@ def _nested(code: str) -> bool:
 
 def _json(value: Any, text: str) -> Json:
     match value:
+        case float() if not isfinite(value):
+            raise PayloadRefused(f"the expression {shown(text)} gives a number that JSON cannot say: {value}")
         case None | bool() | int() | float() | str():
             return value
         case list() | tuple():
