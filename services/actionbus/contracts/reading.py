@@ -11,6 +11,7 @@ from actionbus.contracts.nodes import Node, ParallelNode, SequenceNode
 from actionbus.contracts.payloads import Json
 
 _SILENT: Final = frozenset({"emit", "raise", "sleep"})  # kinds without an output
+_ITSELF: Final = frozenset({"repeat", "try"})  # kinds that read in their conditions what they give
 _GIVEN: Final = {"map": ("item", "index"), "repeat": ("turn", "last"), "try": ("error", "attempt")}
 PLAIN: Final = (templates.INPUT, templates.STEPS, templates.SCOPE)
 UNDO: Final = (*PLAIN, templates.MADE)
@@ -102,7 +103,9 @@ class Reading:
 
     def _scope(self, spot: Spot, parts: list[str | int], reader: str) -> str | None:
         known = _GIVEN.get(spot.node.kind)
-        if known is None or spot.line[-1] not in self._spots[reader].line:
+        line = self._spots[reader].line
+        inside = spot.line[-1] in (line if spot.node.kind in _ITSELF else line[:-1])
+        if known is None or not inside:
             return f"reads what {spot.node.id} gives to the nodes inside it, and this is not inside"
         if not parts or parts[0] not in known:
             return f"reads what {spot.node.id} does not give: a {spot.node.kind} gives {' and '.join(known)}"
