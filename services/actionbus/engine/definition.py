@@ -64,6 +64,7 @@ class Definition:
         self._outputs = {name: Schema(spec.output_schema) for name, spec in graph.actions.items()}
         self.places: dict[str, Place] = {}
         self._by_id: dict[str, str] = {}
+        self._lasts: set[str] = set()  # repeats of which a turn reads what the one before gave
         self.signals: dict[str, Schema] = {}
         for place in _walk(graph):
             self.places[place.path] = place
@@ -72,6 +73,7 @@ class Definition:
                 self.signals[place.node.signal] = Schema(place.node.payload_schema)
         self.liveness: Liveness = self._liveness()
         self.reads_input = RUN_INPUT in self.liveness.read
+        self.wanted: frozenset[str] = self._wanted()
 
     @classmethod
     def deployed(cls, record: WorkflowDefinition, *, limits: Limits, run_retention_ms: int) -> Self:
@@ -118,10 +120,21 @@ class Definition:
         self._note(readers, self.graph.output, ROOT)
         return liveness({path: place.parent for path, place in self.places.items()}, readers)
 
+    def _wanted(self) -> frozenset[str]:
+        """The nodes whose output is read, by their own id or as part of what a node around them gives."""
+        wanted: set[str] = set(self.liveness.read)
+        for place in self.places.values():  # outermost first
+            around = None if place.parent is None else self.places[place.parent]
+            if around and around.shape.hands_on and (around.path in wanted or around.path in self._lasts):
+                wanted.add(place.path)
+        return frozenset(wanted)
+
     def _note(self, readers: dict[str, list[str]], body: Any, reader: str) -> None:
         for path in templates.references(body):
             if path[0] == templates.INPUT:
                 readers[RUN_INPUT].append(reader)
+            elif path[0] == templates.SCOPE and path[2:3] == ("last",):
+                self._lasts.add(self._by_id[str(path[1])])
             elif path[0] == templates.STEPS:
                 name = str(path[1]) if len(path) > 1 else ""
                 if name not in self._by_id:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # as in shape.py
 class ChooseShape(Shape):
     """See ``Shape``."""
 
+    hands_on = True
+
     def reads(self, node: ChooseNode) -> Iterator[Json]:
         """The conditions."""
         for case in node.cases:

@@ -54,6 +54,8 @@ class Counts:
 class MapShape(Shape):
     """See ``Shape``."""
 
+    hands_on = True
+
     def reads(self, node: MapNode) -> Iterator[Json]:
         """The list."""
         yield node.items
@@ -80,7 +82,7 @@ class MapShape(Shape):
         scope = draft.scopes[path]
         counts = Counts.of(scope)
         counts.done += 1
-        if place.path in draft.definition.liveness.read:
+        if place.path in draft.definition.wanted:
             gathered = gathering.add(scope.gathered, _index(path, child), output)
             if len(gathered) > 2 * draft.definition.limits.payload_bytes:
                 draft.abandon(path)
@@ -138,7 +140,7 @@ class MapShape(Shape):
     def _close(self, draft: "Draft", place: "Place", path: str, counts: Counts) -> None:
         gathered = draft.scopes[path].gathered
         draft.close(path)
-        if place.path not in draft.definition.liveness.read:
+        if place.path not in draft.definition.wanted:
             draft.finish(path)
             return
         try:

@@ -25,6 +25,8 @@ CLOSING = 1
 class ParallelShape(Shape):
     """See ``Shape``."""
 
+    hands_on = True
+
     def enter(self, draft: "Draft", place: "Place", path: str) -> None:
         """Begin all branches."""
         draft.open(path, gathered=b"", data=payloads.encode([]))
@@ -37,7 +39,8 @@ class ParallelShape(Shape):
         """Take the output; when enough have come, the others are given up."""
         scope = draft.scopes[path]
         number = [f"{path}.{each.id}" for each in place.node.branches].index(child)
-        gathered = gathering.add(scope.gathered, number, output)
+        wanted = place.path in draft.definition.wanted
+        gathered = gathering.add(scope.gathered, number, output if wanted else None)
         draft.scopes[path] = scope.replace(gathered=gathered)
         if gathering.count(gathered) == _enough(place.node):
             self._give_up(draft, place, path)

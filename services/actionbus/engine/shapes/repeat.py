@@ -31,6 +31,8 @@ class RepeatPlan:
 class RepeatShape(Shape):
     """See ``Shape``."""
 
+    hands_on = True
+
     def reads(self, node: RepeatNode) -> Iterator[Json]:
         """The conditions."""
         yield node.while_

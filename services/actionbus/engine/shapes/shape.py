@@ -8,7 +8,7 @@ deep stack.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import InvariantBroken
@@ -22,6 +22,9 @@ if TYPE_CHECKING:  # the draft uses the definition, which looks through every no
 
 class Shape(ABC):
     """One kind of node. ``path`` is the node's path in the run; ``place`` is what the definition knows of it."""
+
+    hands_on: ClassVar[bool] = False
+    """Whether its output is made of those of the nodes directly inside it."""
 
     def inside(self, node: Any) -> Iterable[tuple[str, Any]]:
         """The nodes inside a node, each with what its path adds: ``.id``, or ``[]`` for what may happen again."""
