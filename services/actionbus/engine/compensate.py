@@ -1,5 +1,7 @@
 """Undoing: last first, one at a time, tried again by the graph's undo policy, at last an incident, never dropped."""
 
+from dataclasses import asdict
+
 from actionbus.contracts import identifiers, payloads, templates
 from actionbus.contracts.definitions import Effect
 from actionbus.contracts.errors import PayloadRefused
@@ -9,19 +11,29 @@ from actionbus.contracts.results import ActionError, ActionResult
 from actionbus.contracts.run import Compensation, HeldKind, StepState, StepStatus, TimerKind
 from actionbus.engine import backoff, emits, failure
 from actionbus.engine.draft import Draft
-from actionbus.engine.paths import ROOT, around, below, directly_below
+from actionbus.engine.moves import Unwind
+from actionbus.engine.paths import ROOT, below
 from actionbus.engine.shapes.step import plan_of
 from actionbus.engine.transition import Outcome
 
 
-def next_below(draft: Draft, path: str) -> bool:
-    """Go on with undoing what was done below a path; False when nothing is left to undo there."""
-    if any(step.status is StepStatus.COMPENSATING and below(step.path, path) for step in draft.steps.values()):
-        return True
-    undo = next((each for each in reversed(draft.compensations) if below(each.step, path)), None)
+def next_below(draft: Draft, asked: Unwind) -> bool:
+    """Go on with undoing what was done below a path; False when nothing is left to undo there.
+
+    Whoever asked stands in the step that is undone: only they go on after it. Of a run that heads for its ending the
+    root has asked.
+    """
+    resolution = None if draft.ending is not None else payloads.encode(asdict(asked))
+    for step in draft.steps.values():
+        if step.status is StepStatus.COMPENSATING and below(step.path, asked.below):
+            draft.keep(step.replace(resolution=resolution))
+            return True
+    if asked.begun:
+        return False
+    undo = next((each for each in reversed(draft.compensations) if below(each.step, asked.below)), None)
     if undo is None:
         return False
-    begin(draft, undo)
+    begin(draft, undo, resolution=resolution)
     return True
 
 
@@ -29,27 +41,21 @@ def begin(
     draft: Draft, undo: Compensation, *, resolution: bytes | None = None, error: ActionError | None = None
 ) -> None:
     """Send the command that undoes a step. ``resolution`` and ``error`` tell how the run goes on after it, if so."""
-    draft.compensations = tuple(each for each in draft.compensations if each is not undo)
+    if draft.compensations[-1] is undo:
+        draft.compensations = draft.compensations[:-1]
+    else:
+        draft.compensations = tuple(each for each in draft.compensations if each is not undo)
     step = StepState(
         path=undo.step,
         status=StepStatus.COMPENSATING,
         action=undo.action,
-        attempt=1,
-        dispatch_seq=draft.seq,
-        scheduled_at=draft.now,
         first_scheduled_at=draft.now,
         input=undo.input,
         output=undo.output,
         error=error,
         resolution=resolution,
     )
-    try:
-        step = step.replace(input=_input(draft, undo))
-    except PayloadRefused as refused:
-        draft.stick(step.replace(dispatch_seq=0), f"the input of the undo cannot be made: {refused}")
-        return
-    draft.keep(step)
-    draft.tell(EntryKind.COMPENSATION_SCHEDULED, step, step.input)
+    _send(draft, step)
 
 
 def again(draft: Draft, step: StepState) -> None:
@@ -58,9 +64,19 @@ def again(draft: Draft, step: StepState) -> None:
         draft.keep(step.replace(dispatch_seq=0))
         draft.hold(HeldKind.AGAIN, step.path)
         return
-    step = step.replace(attempt=step.attempt + 1, dispatch_seq=draft.seq, scheduled_at=draft.now)
+    _send(draft, step)
+
+
+def _send(draft: Draft, step: StepState) -> None:
+    """Send the next attempt. Before the first one, what is kept as its input is still a template."""
+    try:
+        data = step.input if step.attempt else _input(draft, step)
+    except PayloadRefused as refused:
+        draft.stick(step.replace(dispatch_seq=0), f"the input of the undo cannot be made: {refused}")
+        return
+    step = step.replace(attempt=step.attempt + 1, dispatch_seq=draft.seq, scheduled_at=draft.now, input=data)
     draft.keep(step)
-    draft.tell(EntryKind.COMPENSATION_SCHEDULED, step, step.input)
+    draft.tell(EntryKind.COMPENSATION_SCHEDULED, step, data)
 
 
 def undone(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
@@ -83,14 +99,17 @@ def undone(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
 def close(draft: Draft, step: StepState, data: bytes | None = None, reason: str | None = None) -> None:
     """A step is undone, by a worker or as an operator says: what waited for it goes on."""
     draft.disarm(step.path)
+    draft.unhold(step.path)
     del draft.steps[step.path]
     draft.tell(EntryKind.STEP_COMPENSATED, step, data, reason)
     step = draft.unstick(step)
-    if step.resolution is not None:
+    then = payloads.decode(step.resolution) if step.resolution is not None else {}
+    if draft.ending is not None:
+        draft.unwind(ROOT, ROOT)
+    elif "rule" in then:
         draft.undone(step)
-    else:
-        asked = _unwinding(draft, step.path)
-        draft.unwind(asked, directly_below(step.path, asked))
+    elif then:
+        draft.unwind(**then)
 
 
 def failed(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
@@ -129,18 +148,10 @@ def broken(draft: Draft, step: StepState, error: ActionError) -> None:
         draft.arm(TimerKind.RETRY, draft.now + delay, step.path)
 
 
-def _unwinding(draft: Draft, path: str) -> str:
-    """The node that has what is below it undone: the nearest one around a step that is still open."""
-    while path != ROOT:
-        path = around(path)
-        if path in draft.scopes:
-            return path
-    return ROOT
-
-
-def _input(draft: Draft, undo: Compensation) -> bytes:
+def _input(draft: Draft, step: StepState) -> bytes:
     """The input of the undo. Beside an inbox it stays open in what the step made: the worker reads it from the row."""
-    if plan_of(draft, undo.step).action.effect is Effect.TRANSACTIONAL:
-        return undo.input
-    made = payloads.decode(undo.output) if undo.output is not None else None
-    return payloads.encode(templates.fill(payloads.decode(undo.input), {templates.MADE: made}))
+    template = step.input or b"null"
+    if plan_of(draft, step.path).action.effect is Effect.TRANSACTIONAL:
+        return template
+    made = payloads.decode(step.output) if step.output is not None else None
+    return payloads.encode(templates.fill(payloads.decode(template), {templates.MADE: made}))

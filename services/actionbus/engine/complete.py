@@ -21,7 +21,8 @@ def complete(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
     step = draft.steps.get(command.path)
     if step is None or not 1 <= command.attempt <= step.attempt:
         return Outcome.STALE
-    if step.status not in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF) and step.stuck is None:
+    failed_and_stuck = step.status is StepStatus.FAILED and step.stuck is not None
+    if step.status not in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF) and not failed_and_stuck:
         return Outcome.STALE
     output = result.output if result.output is not None else b"null"
     value, error = _read(draft, step, result, output)
@@ -32,7 +33,7 @@ def complete(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
         return Outcome.APPLIED
     draft.disarm(step.path)
     draft.unstick(step)
-    draft.held = tuple(each for each in draft.held if each.path != step.path)
+    draft.unhold(step.path)
     draft.know(step.path, value)
     steps.keep_for_undo(draft, step.path, output)
     draft.note(EntryKind.STEP_SUCCEEDED, step=step.path, action=step.action, attempt=command.attempt, data=output)

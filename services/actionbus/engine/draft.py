@@ -67,6 +67,9 @@ class Draft:
         self.entries: list[EventEntry] = []
         self.emits: list[Emit] = []
         self._values: dict[str, Json] = {}
+        stuck = self.steps.get(run.incident.step or "") if run.incident is not None else None
+        if run.incident is not None and stuck is not None and stuck.stuck is None:
+            self.keep(stuck.replace(stuck=run.incident.reason))  # version 0.1.0 said only there what is stuck
 
     # What follows
 
@@ -99,12 +102,13 @@ class Draft:
         """A step is undone that a rule goes on after."""
         self.moves.append(Undone(step))
 
-    def unwind(self, path: str, below: str) -> None:
+    def unwind(self, path: str, below: str, *, begun: bool = False) -> None:
         """Undo what was done below a path, last first; when nothing is left, let the node at ``path`` know.
 
-        ``below`` is the path of a node directly inside ``path``; for the root, the root itself.
+        ``below`` is the path of a node directly inside ``path``, which was abandoned; for the root, the root itself.
+        ``begun``: only wait for what is being undone already.
         """
-        self.moves.append(Unwind(path, below))
+        self.moves.append(Unwind(path, below, begun))
 
     # Values
 
@@ -195,7 +199,7 @@ class Draft:
         Compensations stay registered, and an undo that is under way goes on: ``unwind`` waits for it.
         """
         self.moves = deque(move for move in self.moves if not below(where(move), path))
-        self.held = tuple(each for each in self.held if not below(each.path, path))
+        self.held = tuple(each for each in self.held if not below(each.below or each.path, path))
         undoing: set[str] = set()
         for step in [each for each in self.steps.values() if below(each.path, path)]:
             if step.status in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF):
@@ -233,6 +237,11 @@ class Draft:
     def hold(self, kind: HeldKind, path: str, below: str = "") -> None:
         """Keep something for the time when the run is resumed."""
         self.held = (*self.held, Held(kind=kind, path=path, below=below))
+
+    def unhold(self, path: str) -> None:
+        """What was held for a step is out of date: something else follows."""
+        if self.held:
+            self.held = tuple(each for each in self.held if each.path != path)
 
     # The story
 

@@ -69,6 +69,8 @@ def _close(draft: Draft, status: RunStatus, data: bytes, reason: str | None = No
     draft.signals = ()
     draft.held = ()
     draft.moves.clear()
+    for step in draft.steps.values():
+        draft.unstick(step)
     draft.steps.clear()
     draft.scopes.clear()
     draft.timers = ()

@@ -50,6 +50,7 @@ def broken(
     """Let a step's rules decide about a failed attempt, and do what they say. ``last``: no time is left."""
     error = failure.bounded(error, draft.definition.limits)
     draft.disarm(step.path, TimerKind.START_TO_CLOSE, TimerKind.SCHEDULE_TO_START)
+    draft.unhold(step.path)
     draft.tell(told, step, failure.as_bytes(error))
     key = identifiers.step_key(draft.run.run_id, draft.run.incarnation, step.path)
     plan = steps.plan_of(draft, step.path)

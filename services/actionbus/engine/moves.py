@@ -56,11 +56,13 @@ class Undone:
 class Unwind:
     """The next compensation below a path is due; when none is left, the node at ``path`` goes on.
 
-    ``below`` is a node directly inside that one; for the root, the root itself, and then the run ends.
+    ``below`` is a node directly inside that one; for the root, the root itself, and then the run ends. ``begun``: what
+    is being undone already is waited for, and nothing else is undone.
     """
 
     path: str
     below: str
+    begun: bool = False
 
 
 Move = Enter | Finished | Broken | Failed | Resolve | Undone | Unwind
@@ -69,8 +71,10 @@ Move = Enter | Finished | Broken | Failed | Resolve | Undone | Unwind
 def where(move: Move) -> str:
     """The path that a move is about."""
     match move:
-        case Enter(path=path) | Finished(path=path) | Failed(path=path) | Resolve(path=path) | Unwind(path=path):
+        case Enter(path=path) | Finished(path=path) | Failed(path=path) | Resolve(path=path):
             return path
+        case Unwind(below=below):
+            return below
         case Broken(step=step) | Undone(step=step):
             return step.path
         case _:

@@ -29,9 +29,15 @@ def retry_step(draft: Draft, request: WorkflowRequest) -> str | None:
 def try_again(draft: Draft, step: StepState) -> None:
     """The next attempt of a step, or of its undo, at once."""
     draft.disarm(step.path, TimerKind.RETRY)
-    draft.held = tuple(each for each in draft.held if each.path != step.path)
+    draft.unhold(step.path)
     step = draft.unstick(step)
-    (compensate.again if step.status is StepStatus.COMPENSATING else steps.again)(draft, step)
+    if step.status is StepStatus.COMPENSATING:
+        compensate.again(draft, step)
+    elif step.attempt:
+        steps.again(draft, step)
+    else:  # its input could not be made, so it has neither an input nor an undo yet
+        del draft.steps[step.path]
+        draft.enter(step.path)
 
 
 def skip_step(draft: Draft, request: WorkflowRequest) -> str | None:
@@ -61,7 +67,7 @@ def _by_hand(draft: Draft, request: WorkflowRequest, told: EntryKind) -> str | N
     except PayloadRefused as refused:
         return f"the output does not fit the action {step.action}: {refused}"
     draft.disarm(step.path)
-    draft.held = tuple(each for each in draft.held if each.path != step.path)
+    draft.unhold(step.path)
     steps.keep_for_undo(draft, step.path, output)
     draft.tell(told, step, output, said)
     draft.unstick(step)
@@ -72,8 +78,10 @@ def _by_hand(draft: Draft, request: WorkflowRequest, told: EntryKind) -> str | N
 
 def change_timer(draft: Draft, request: WorkflowRequest) -> str | None:
     """Let what waits at a path wait until another time; the reason when nothing waits there."""
-    if request.due_at is None or not 0 <= request.due_at <= LATEST_MS:
-        return "due_at is missing or beyond the year 9999: say until when to wait, in epoch milliseconds"
+    if request.due_at is None:
+        return "due_at is missing: say until when to wait, in epoch milliseconds"
+    if not 0 <= request.due_at <= LATEST_MS:
+        return f"due_at is no time in epoch milliseconds: {request.due_at}"
     waiting = [timer for timer in draft.timers if timer.step == request.step and timer.step is not None]
     chosen = next((timer for timer in waiting if timer.kind in (TimerKind.WAKE, TimerKind.RETRY)), None)
     if chosen is None:

@@ -1,7 +1,6 @@
 """Paths of nodes: static ones in a graph, ``pick[].charge``, and those of a run, ``pick[3].charge``."""
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 ROOT: Final = ""
@@ -31,19 +30,3 @@ def around(path: str) -> str:
 def below(path: str, scope: str) -> bool:
     """Whether a path is that of a node, or of one inside it."""
     return scope in ("", path) or path.startswith((f"{scope}.", f"{scope}["))
-
-
-def directly_below(path: str, scope: str) -> str:
-    """The path of the node directly inside ``scope`` that is at this path or around it; below the root, the root."""
-    if scope == ROOT:
-        return ROOT
-    rest = path[len(scope) :]
-    if rest.startswith("["):
-        return scope + rest[: rest.index("]") + 1]
-    return scope + rest[: min(_ends(rest))]
-
-
-def _ends(rest: str) -> Iterator[int]:
-    for mark in ".[":
-        found = rest.find(mark, 1)
-        yield len(rest) if found < 0 else found

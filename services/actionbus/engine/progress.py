@@ -37,8 +37,8 @@ def settle(draft: Draft) -> None:
                 resolve.begin(draft, path)
             case Undone(step=step):
                 resolve.go_on(draft, step)
-            case Unwind(path=path, below=below):
-                _unwind(draft, path, below)
+            case Unwind():
+                _unwind(draft, move)
             case _:
                 assert_never(move)
 
@@ -49,7 +49,7 @@ def _held(draft: Draft, move: Move) -> bool:
             draft.hold(HeldKind.ENTER, path)
         case Resolve(path=path):
             draft.hold(HeldKind.RESOLVE, path)
-        case Unwind(path=path, below=below):
+        case Unwind(path=path, below=below, begun=False):
             draft.hold(HeldKind.UNWIND, path, below)
         case _:
             return False
@@ -87,15 +87,15 @@ def _failed(draft: Draft, path: str, error: ActionError) -> None:
         outside.shape.failed(draft, outside, outer, path, error)
 
 
-def _unwind(draft: Draft, path: str, below: str) -> None:
+def _unwind(draft: Draft, move: Unwind) -> None:
     """Begin the next compensation below a path; when none is left, the node that asked goes on, or the run ends."""
-    if compensate.next_below(draft, below):
+    if compensate.next_below(draft, move):
         return
-    if path == ROOT:
+    if move.path == ROOT:
         end.arrive(draft)
     else:
-        place = _place(draft, path)
-        place.shape.unwound(draft, place, path, below)
+        place = _place(draft, move.path)
+        place.shape.unwound(draft, place, move.path, move.below)
 
 
 def _place(draft: Draft, path: str) -> Place:

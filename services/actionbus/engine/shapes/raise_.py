@@ -55,7 +55,6 @@ class RaiseShape(Shape):
         error = ActionError(
             type=plan.error_type,
             message=message if isinstance(message, str) else payloads.encode(message).decode(),
-            retryable=False,
             details=None if details == b"null" else details,
         )
         draft.fail(path, failure.bounded(error, draft.definition.limits))

@@ -54,6 +54,8 @@ class Memory:
 class TryShape(Shape):
     """See ``Shape``."""
 
+    hands_on = True
+
     def reads(self, node: TryNode) -> Iterator[Json]:
         """The conditions of its rules."""
         for rule in node.rules:
@@ -126,8 +128,8 @@ class TryShape(Shape):
         draft.decide(verdict.then.kind, path=path, attempt=attempt, rule=verdict.rule, reason=verdict.reason)
         memory.error, memory.rule, memory.delay_ms = _plain(error), verdict.number, verdict.delay_ms
         memory.keep(draft, path)
-        if verdict.number and node.rules[verdict.number - 1].undo:
-            draft.unwind(path, f"{path}[{attempt}]")
+        if verdict.number:
+            draft.unwind(path, f"{path}[{attempt}]", begun=not node.rules[verdict.number - 1].undo)
         else:
             self._follow(draft, place, path, memory)
 
@@ -137,8 +139,8 @@ class TryShape(Shape):
             case Retry():
                 attempt = draft.scopes[path].cursor + 1
                 memory.keep(draft, path, attempt)
-                if memory.delay_ms:
-                    draft.arm(TimerKind.WAKE, draft.now + memory.delay_ms, path)
+                if memory.delay_ms or draft.busy:  # attempts that need nobody must let other runs go on
+                    draft.arm(TimerKind.WAKE, draft.now + max(memory.delay_ms, 1), path)
                 else:
                     draft.enter(f"{path}[{attempt}]")
             case Handle(node=node):

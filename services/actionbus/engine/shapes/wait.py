@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from actionbus.contracts import payloads
 from actionbus.contracts.events import EntryKind
+from actionbus.contracts.results import ActionError
 from actionbus.contracts.run import TimerKind
 from actionbus.engine import failure
 from actionbus.engine.shapes.shape import Shape
@@ -15,6 +16,8 @@ if TYPE_CHECKING:  # as in shape.py
 
 class WaitShape(Shape):
     """See ``Shape``."""
+
+    hands_on = True
 
     def enter(self, draft: "Draft", place: "Place", path: str) -> None:
         """Take the oldest signal of that name, or wait for one."""
@@ -45,7 +48,7 @@ class WaitShape(Shape):
             draft.enter(f"{path}.{place.node.on_timeout.id}")
             return
         message = f"{path}: no signal {place.node.signal} came within {place.node.timeout_ms} ms"
-        draft.fail(path, failure.refused(failure.TIMEOUT, message))
+        draft.fail(path, ActionError(type=failure.TIMEOUT, message=message))
 
     def finished(self, draft: "Draft", place: "Place", path: str, child: str, output: bytes | None) -> None:
         """What follows when no signal came is done."""
