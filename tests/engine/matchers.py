@@ -42,6 +42,12 @@ def has_ended(play, status: str) -> None:
     assert [timer.kind for timer in run.timers] == ["retention"]
 
 
+def is_refused(transition, why: str) -> None:
+    """The request changed nothing, and the answer says why."""
+    assert transition.outcome is Outcome.REJECTED, f"{transition.outcome}: {told(transition.event)}"
+    assert why in transition.event.entries[0].reason
+
+
 def is_ignored(play, transition, outcome: Outcome = Outcome.STALE) -> None:
     """The input changed nothing: the very same run, no event, no record, no command."""
     before = play.transitions[-2].run if len(play.transitions) > 1 else None

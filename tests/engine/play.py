@@ -55,6 +55,62 @@ class Play:
         )
         return self.give(RequestMade(request=request))
 
+    def asks(self, kind, *, request_id=None, value=..., **fields) -> Transition:
+        """Ask anything of the run; every request has an id of its own unless one is given."""
+        request = WorkflowRequest(
+            request_id=request_id or f"{kind}-{len(self.inputs)}",
+            run_id=self.run_id,
+            kind=kind,
+            payload=None if value is ... else payloads.encode(value),
+            **fields,
+        )
+        return self.give(RequestMade(request=request))
+
+    def signals(self, name, value=None, *, request_id=None) -> Transition:
+        """Hand a value to the run."""
+        return self.asks(RequestKind.SIGNAL, request_id=request_id, value=value, signal=name)
+
+    def signals_with_start(self, name, value=None, given=None, *, request_id="signal-1") -> Transition:
+        """Hand a value to the run, which is started if there is none."""
+        request = WorkflowRequest(
+            request_id=request_id,
+            run_id=self.run_id,
+            kind=RequestKind.SIGNAL,
+            workflow=self.definition.name,
+            signal=name,
+            payload=payloads.encode(value),
+            start_input=payloads.encode(given),
+        )
+        return self.give(StartRequested(request=request, incarnation=self.incarnation))
+
+    def pauses(self) -> Transition:
+        """Nothing new, please."""
+        return self.asks(RequestKind.PAUSE)
+
+    def resumes(self) -> Transition:
+        """Go on."""
+        return self.asks(RequestKind.RESUME)
+
+    def terminates(self) -> Transition:
+        """Stop at once."""
+        return self.asks(RequestKind.TERMINATE)
+
+    def retries(self, path) -> Transition:
+        """Try a step again."""
+        return self.asks(RequestKind.RETRY_STEP, step=path)
+
+    def skips(self, path, value=None) -> Transition:
+        """Go on without a step."""
+        return self.asks(RequestKind.SKIP_STEP, step=path, value=value)
+
+    def completes(self, path, value=None) -> Transition:
+        """A step was done by hand."""
+        return self.asks(RequestKind.COMPLETE_STEP, step=path, value=value)
+
+    def moves(self, path, due_at) -> Transition:
+        """Let something wait until another time."""
+        return self.asks(RequestKind.CHANGE_TIMER, step=path, due_at=due_at)
+
     def succeeds(self, path, output=None, *, attempt=None, emits=(), undo=False) -> Transition:
         """A worker did what it was told."""
         emitted = tuple(Emit(topic=topic) for topic in emits)
