@@ -5,7 +5,7 @@ the items that are done.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +47,9 @@ class Counts:
         return cursor - self.done - self.failed + self.undoing
 
     def as_bytes(self) -> bytes:
-        """For the scope."""
-        return payloads.encode(asdict(self))
+        """For the scope. Written out: ``asdict`` takes longer than all else that an item costs."""
+        counts = {"items": self.items, "done": self.done, "failed": self.failed, "undoing": self.undoing}
+        return payloads.encode(counts)
 
 
 class MapShape(Shape):
