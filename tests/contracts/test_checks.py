@@ -8,7 +8,32 @@ from actionbus.contracts.definitions import Effect, Graph
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.contracts.nodes import SequenceNode
-from engine.graphs import action, call, emit, fallback, graph, on, ref, retry, sequence, sleep, step
+from engine.graphs import (
+    action,
+    block,
+    call,
+    caught,
+    cel,
+    choose,
+    each,
+    emit,
+    fallback,
+    go_on_with,
+    graph,
+    handle,
+    on,
+    parallel,
+    put,
+    ref,
+    repeat,
+    retry,
+    sequence,
+    sequence_giving,
+    sleep,
+    step,
+    throw,
+    wait,
+)
 
 IN_A = {"effect": Effect.TRANSACTIONAL, "store": "a"}
 IN_B = {"effect": Effect.TRANSACTIONAL, "store": "b"}
@@ -174,3 +199,130 @@ def test_a_graph_beyond_the_limits_is_refused():
     assert mistakes(graph(deep), Limits(graph_depth=6)) == []
     (said,) = mistakes(graph(step("a", input="x" * 2_000)), Limits(graph_bytes=2_000))
     assert "the limit is 2000: keep data out of it" in said
+
+
+READS_A = ref("steps", "a")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "mistake"),
+    [
+        ([parallel("p", step("a"), step("b")), put("v", [READS_A, ref("steps", "p")])], None),
+        ([sequence("s", step("a")), put("v", READS_A)], None),
+        ([step("a"), parallel("p", put("v", READS_A), put("w", READS_A))], None),
+        ([step("a"), each("m", READS_A, put("v", READS_A))], None),
+        ([each("m", [], sequence("s", step("a"), put("v", READS_A)))], None),
+        ([sequence_giving("s", READS_A, step("a"))], None),
+        ([step("a"), choose("c", (cel("a", a=READS_A), put("v", READS_A)))], None),
+        ([step("a"), block("t", step("b"), caught(None, handle(put("h", READS_A))), always=put("x", READS_A))], None),
+        ([parallel("p", step("a"), put("v", READS_A))], "not finished by then"),
+        ([parallel("p", step("a"), step("b"), enough=1), put("v", READS_A)], "inside p, which may pass it by"),
+        ([choose("c", (True, step("a"))), put("v", READS_A)], "inside c, which may pass it by or repeat it"),
+        ([choose("c", (True, step("a")), otherwise=put("v", READS_A))], "not finished by then"),
+        ([each("m", [], step("a")), put("v", READS_A)], "inside m, which may pass it by or repeat it"),
+        ([each("m", [], step("a")), put("v", READS_A)], "let the map give the value, and read steps.m"),
+        ([repeat("r", step("a"), limit=1), put("v", READS_A)], "inside r"),
+        ([repeat("r", step("a"), until=cel("a", a=READS_A))], "not finished by then"),
+        ([block("t", step("a")), put("v", READS_A)], "inside t"),
+        ([block("t", step("a"), caught(None, handle(put("h", READS_A))))], "not finished by then"),
+        ([wait("w", "go", timeout_ms=1, on_timeout=step("a")), put("v", READS_A)], "inside w"),
+        ([throw("a", "X"), put("v", READS_A)], "a node of the kind raise gives no output"),
+        ([put("v", READS_A), put("a", 1)], "not finished by then"),
+    ],
+)
+def test_what_can_be_read_of_other_nodes(nodes, mistake):
+    """Only what is certain to be there once, and finished, can be read by its id."""
+    found = mistakes(graph(*nodes))
+    assert len(found) == (mistake is not None)
+    assert mistake is None or mistake in found[0]
+
+
+@pytest.mark.parametrize(
+    ("node", "mistake"),
+    [
+        (each("m", [1], put("v", [ref("scope", "m", "item"), ref("scope", "m", "index")])), None),
+        (each("m", [1], step("a", undo=call("u", x=ref("scope", "m", "item")))), None),
+        (each("m", [1], each("k", ref("scope", "m", "item"), put("v", ref("scope", "m", "index")))), None),
+        (repeat("r", put("v", ref("scope", "r", "last")), until=cel("t > 1", t=ref("scope", "r", "turn"))), None),
+        (block("t", put("v", ref("scope", "t", "attempt")), always=put("x", ref("scope", "t", "error"))), None),
+        (block("t", step("a"), caught(None, go_on_with(1), when=cel("n > 1", n=ref("scope", "t", "attempt")))), None),
+        (each("m", ref("scope", "m", "item"), step("a")), "gives to the nodes inside it, and this is not inside"),
+        (each("m", [ref("scope", "m", "index")], step("a")), "this is not inside"),
+        (sequence("s", each("m", [1], step("a")), put("v", ref("scope", "m", "item"))), "this is not inside"),
+        (each("m", [1], put("v", ref("scope", "m", "turn"))), "a map gives item and index"),
+        (each("m", [1], put("v", ref("scope", "m"))), "a map gives item and index"),
+        (repeat("r", put("v", ref("scope", "r", "item")), limit=1), "a repeat gives turn and last"),
+        (block("t", put("v", ref("scope", "t", "item"))), "a try gives error and attempt"),
+        (sequence("s", put("v", ref("scope", "s", "item"))), "this is not inside"),
+        (put("v", ref("scope", "zz", "item")), "which is not there"),
+        (put("v", ref("scope")), "scope names no step"),
+    ],
+)
+def test_what_the_nodes_around_give(node, mistake):
+    """Items, turns and errors are known inside, and a condition of a loop or block may read its own."""
+    found = mistakes(graph(node))
+    assert len(found) == (mistake is not None)
+    assert mistake is None or mistake in found[0]
+
+
+@pytest.mark.parametrize(
+    ("node", "mistake"),
+    [
+        (choose("c"), "choose c: it has no case to choose"),
+        (choose("c", (ref("steps", "zz"), step("a"))), "choose c, case 1: steps.zz reads the step zz"),
+        (parallel("p", step("a"), enough=2), "parallel p: 2 of 1 branches can never succeed"),
+        (each("m", ref("steps", "zz"), step("a")), "map m, items: steps.zz reads the step zz"),
+        (each("m", [], step("a"), concurrency=5_000), "map m: 5000 items at a time are more than 1000"),
+        (repeat("r", step("a"), until=ref("steps", "zz")), "repeat r: steps.zz reads the step zz"),
+        (wait("w", "no signal"), "signal 'no signal' is not valid"),
+        (wait("w", "go", payload_schema=7), "wait w, the payload: this is no JSON Schema"),
+        (wait("w", "go", on_timeout=step("a")), "wait w: on_timeout never follows without a timeout"),
+        (sleep("s"), "sleep s: say either how long (for_ms) or until when (until)"),
+        (sleep("s", 1, 2), "sleep s: say either how long"),
+        (sleep("s", ref("steps", "zz")), "sleep s: steps.zz reads the step zz"),
+        (throw("t", "no type"), "raise t: 'no type' is no error type: use a name such as CardRefused"),
+        (throw("t", "X", ref("made")), "raise t: nothing is known here by the name made"),
+        (throw("t", "X", details=ref("made")), "raise t: nothing is known here by the name made"),
+        (put("v", ref("error")), "set v: nothing is known here by the name error"),
+        (put("v", cel("a +")), "set v: 'a +' is no CEL expression"),
+        (put("v", cel("a")), "set v: 'a' reads a, which is not bound"),
+        (put("v", {"$cel": 1}), "$cel takes a text, and with an object of templates"),
+        (put("v", {"$cel": "a", "with": [1]}), "$cel takes a text, and with an object of templates"),
+        (put("v", cel("a", a=ref("steps", "zz"))), "set v: steps.zz reads the step zz"),
+        (sequence_giving("s", ref("steps", "zz")), "sequence s, output: steps.zz reads the step zz"),
+        (block("t", step("a"), caught(None, retry(delays_ms=(-1,)))), "try t, rule 1: a delay before the next attempt"),
+        (block("t", step("a"), caught(None, go_on_with(1), when=ref("made"))), "try t, rule 1: nothing is known here"),
+        (
+            step("a", on(None, go_on_with(1), when=ref("made"))),
+            "step a, rule 1: nothing is known here by the name made",
+        ),
+        (block("t", step("a"), caught(None, handle(step("a")))), "step t.a: the id a is there twice"),
+    ],
+)
+def test_a_mistake_of_a_node(node, mistake):
+    """Every kind of node is checked for what it cannot do."""
+    found = mistakes(graph(node))
+    assert len(found) == 1
+    assert mistake in found[0]
+
+
+def test_a_condition_reads_the_failure():
+    """Rules know the error, the attempt and the time, and nothing else does."""
+    when = cel("e.type == 'X' && a < ms", e=ref("error"), a=ref("attempt"), ms=ref("elapsed_ms"))
+    assert mistakes(graph(step("a", on(None, go_on_with(1), when=when)))) == []
+    assert len(mistakes(graph(put("v", when)))) == 3
+
+
+def test_a_signal_has_one_schema():
+    """Whoever sends a signal cannot know which node takes it."""
+    one, other = wait("v", "go", payload_schema={"type": "string"}), wait("w", "go")
+    assert "the signal go is waited for with another schema" in mistakes(graph(one, other))[0]
+    assert mistakes(graph(one, wait("w", "go", payload_schema={"type": "string"}))) == []
+
+
+def test_the_root_gives_no_output():
+    """The output of a run has one place to stand in."""
+    root = SequenceNode(id="r", nodes=(), output=1)
+    assert mistakes(Graph(name="w", version="1", root=root, actions={})) == [
+        "the root gives no output of its own: use the output of the graph"
+    ]
