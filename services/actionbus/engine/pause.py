@@ -30,10 +30,10 @@ def resume(draft: Draft, request: WorkflowRequest) -> str | None:
     stuck = [step for step in draft.steps.values() if step.stuck is not None]
     if not draft.paused and not stuck:
         return "the run is not paused, and nothing in it waits for an operator"
-    go_on(draft)
     draft.note(
         EntryKind.RUN_RESUMED, request_id=request.request_id, reason=verdict.said(request, draft.definition.limits)
     )
+    go_on(draft)
     for step in stuck:
         operator.try_again(draft, step)
     return None
