@@ -5,17 +5,31 @@ from engine.graphs import (
     COMPENSATE,
     DAY_MS,
     FAIL,
+    PAUSE,
     action,
+    block,
     call,
+    caught,
+    cel,
+    choose,
+    each,
     emit,
     fallback,
     go_on_with,
+    handle,
     on,
+    parallel,
     policy,
+    put,
     ref,
+    repeat,
     retry,
     sequence,
+    sequence_giving,
+    sleep,
     step,
+    throw,
+    wait,
     workflow,
 )
 from engine.play import Play, started
@@ -223,6 +237,212 @@ def undo_becomes_incident() -> Play:
     return play
 
 
+def choice_and_values() -> Play:
+    """A condition chooses, a value is computed, and a failure of the author's own undoes what was done."""
+    big = cel("n > 10", n=ref("input"))
+    play = started(
+        workflow(
+            choose("size", (big, step("crate", undo="uncrate")), otherwise=put("bag", "small")),
+            put("label", {"of": ref("steps", "size"), "twice": cel("n * 2", n=ref("input"))}),
+            choose("fits", (cel("n > 11", n=ref("input")), throw("heavy", "TooHeavy", ref("steps", "label", "twice")))),
+        ),
+        12,
+    )
+    play.succeeds("size.crate", "crated")
+    play.undoes("size.crate")
+    return play
+
+
+def enough_branches() -> Play:
+    """Two of four branches are enough: one that failed and one that was under way are undone."""
+    quotes = [step(f"ask-{name}", undo="withdraw") for name in "abcd"]
+    play = started(workflow(parallel("quotes", *quotes, enough=2), step("buy"), output=ref("steps", "quotes")))
+    play.fails("quotes.ask-b")
+    play.succeeds("quotes.ask-d", 4)
+    play.succeeds("quotes.ask-a", 1)
+    play.undoes("quotes.ask-b", "never_happened")
+    play.succeeds("quotes.ask-c", 3, attempt=1)
+    play.undoes("quotes.ask-c")
+    play.succeeds("buy")
+    return play
+
+
+def list_of_items() -> Play:
+    """Two items at a time; one that fails is undone, and the outputs stand in the order of the list."""
+    body = sequence_giving(
+        "line",
+        ref("steps", "pack"),
+        step("reserve", input=ref("scope", "lines", "item"), undo=call("free", of=ref("made"))),
+        step("pack", input=[ref("steps", "reserve"), ref("scope", "lines", "index")]),
+    )
+    lines = each("lines", ref("input"), body, concurrency=2, may_fail=1)
+    play = started(workflow(lines, output=ref("steps", "lines")), ["x", "y", "z"])
+    play.succeeds("lines[1].reserve", "Y")
+    play.succeeds("lines[0].reserve", "X")
+    play.fails("lines[1].pack")
+    play.undoes("lines[1].reserve")
+    play.succeeds("lines[2].reserve", "Z")
+    play.succeeds("lines[2].pack", 3)
+    play.succeeds("lines[0].pack", 1)
+    return play
+
+
+def loop_until_done() -> Play:
+    """A loop asks until it is told; each turn reads what the one before gave, and is final."""
+    turn = step("poll", input=[ref("scope", "polls", "turn"), ref("scope", "polls", "last")], undo="unpoll")
+    done = cel("last == 'done'", last=ref("scope", "polls", "last"))
+    play = started(
+        workflow(repeat("polls", sequence_giving("s", ref("steps", "poll"), turn, sleep("nap", 1_000)), until=done))
+    )
+    play.succeeds("polls[0].poll", "not yet")
+    play.passes(1_000)
+    play.succeeds("polls[1].poll", "done")
+    play.passes(1_000)
+    return play
+
+
+def signal_and_deadline() -> Play:
+    """One signal comes early, one is waited for, and one does not come in time."""
+    play = started(
+        workflow(
+            step("ask"),
+            wait("first", "answer", payload_schema={"type": "string"}),
+            wait("second", "answer", payload_schema={"type": "string"}, timeout_ms=5_000),
+            wait("third", "answer", payload_schema={"type": "string"}, timeout_ms=5_000, on_timeout=put("none", "no")),
+            output=[ref("steps", name) for name in ("first", "second", "third")],
+        )
+    )
+    play.signals("answer", "early", request_id="answer-1")
+    play.succeeds("ask")
+    play.signals("answer", "early", request_id="answer-1")
+    play.signals("answer", 7, request_id="answer-2")
+    play.signals("answer", "in time", request_id="answer-3")
+    play.passes(5_000)
+    return play
+
+
+def signal_starts_the_run() -> Play:
+    """A signal starts the run that it is for, and meets it when it waits."""
+    play = Play(workflow(step("a", input=ref("input")), wait("w", "go"), output=ref("steps", "w")))
+    play.signals_with_start("go", 1, {"n": 2})
+    play.signals_with_start("go", 1, {"n": 2})
+    play.succeeds("a")
+    return play
+
+
+def block_is_tried_again() -> Play:
+    """A block is undone and tried again, its handler stands in, and what always follows does."""
+    body = sequence("booking", step("hotel", undo="cancel-hotel"), step("flight", undo="cancel-flight"))
+    rules = (
+        caught("Full", retry(2, initial_ms=2_000)),
+        caught(None, handle(put("home", ref("scope", "trip", "error", "type")))),
+    )
+    play = started(workflow(block("trip", body, *rules, always=step("tell")), output=ref("steps", "trip")))
+    for number in (1, 2):
+        play.succeeds(f"trip[{number}].hotel")
+        play.fails(f"trip[{number}].flight", "Full")
+        play.undoes(f"trip[{number}].flight", "never_happened")
+        play.undoes(f"trip[{number}].hotel")
+        play.passes(2_000)
+    play.succeeds("trip.tell")
+    return play
+
+
+def block_keeps_what_it_did() -> Play:
+    """A rule keeps what a block did; an undo that had begun for a fallback is waited for."""
+    inside = parallel("p", step("a", on(None, fallback("f")), undo="u"), step("b", undo="u"), step("c"))
+    play = started(workflow(block("t", inside, caught("Full", handle(step("h")), undo=False)), step("z")))
+    play.succeeds("t[1].b")
+    play.fails("t[1].a")
+    play.fails("t[1].c", "Full")
+    play.undoes("t[1].a")
+    play.succeeds("t.h")
+    play.succeeds("z")
+    return play
+
+
+def pause_and_resume() -> Play:
+    """While a run is paused results are taken in and nothing follows; the resume lets it all go on in order."""
+    play = started(
+        workflow(
+            parallel("p", step("a", retry=policy(3)), step("b", on(None, fallback("f")), undo="u"), sleep("s", 5_000)),
+            step("z", undo="u"),
+        )
+    )
+    play.pauses()
+    play.fails("p.a")
+    play.fails("p.b")
+    play.passes(5_000)
+    play.resumes()
+    play.undoes("p.b")
+    play.succeeds("p.b.f")
+    play.succeeds("p.a")
+    play.pauses()
+    play.fails("z")
+    play.resumes()
+    play.undoes("z")
+    return play
+
+
+def operator_steps_in() -> Play:
+    """A step calls an operator, who tries it again and then completes it; another one is skipped, a time is changed."""
+    play = started(
+        workflow(
+            step("charge", on(None, PAUSE), undo="refund"),
+            sleep("night", 3_600_000),
+            step("mail", retry=policy(5)),
+            step("crm"),
+            output=ref("steps", "charge"),
+        )
+    )
+    play.fails("charge", "Refused")
+    play.retries("charge")
+    play.fails("charge", "Refused")
+    play.completes("charge", {"by": "bank"})
+    play.moves("night", play.now + 10)
+    play.passes(10)
+    play.fails("mail")
+    play.retries("mail")
+    play.skips("mail")
+    play.succeeds("crm")
+    return play
+
+
+def stuck_undo_is_done_by_hand() -> Play:
+    """An undo that failed for good is tried again by a resume, and then done by hand."""
+    play = started(workflow(step("a", undo="undo-a"), step("b"), undo_retry=policy(1)))
+    play.succeeds("a")
+    play.fails("b")
+    play.fails("a", "Stuck", undo=True)
+    play.resumes()
+    play.fails("a", "Stuck", undo=True)
+    play.succeeds("a", attempt=1)
+    play.completes("a")
+    return play
+
+
+def terminated() -> Play:
+    """Somebody stops the run at once; nothing is undone, and late answers are ignored."""
+    play = started(workflow(parallel("p", step("a", undo="u"), wait("w", "go", timeout_ms=9_000))))
+    play.terminates()
+    play.succeeds("p.a", attempt=1)
+    play.passes(9_000)
+    return play
+
+
+def rules_with_conditions() -> Play:
+    """A rule looks at the attempt and the error; no worker comes in time for the last attempt."""
+    early = cel("attempt < 2 && error.type != 'Closed'", attempt=ref("attempt"), error=ref("error"))
+    rules = (on(None, retry(5, initial_ms=0), when=early), on("Timeout", go_on_with("nobody")), on(None, retry(5)))
+    play = started(workflow(step("a", *rules, schedule_to_start_ms=500), output=ref("steps", "a")))
+    play.fails("a", "Busy")
+    play.begins("a")
+    play.fails("a", "Busy")
+    play.passes(2_000)
+    play.passes(500)
+    return play
+
+
 SCENARIOS = (
     happy_path,
     retry_then_success,
@@ -239,4 +459,17 @@ SCENARIOS = (
     duplicate_start,
     retention_and_reuse,
     undo_becomes_incident,
+    choice_and_values,
+    enough_branches,
+    list_of_items,
+    loop_until_done,
+    signal_and_deadline,
+    signal_starts_the_run,
+    block_is_tried_again,
+    block_keeps_what_it_did,
+    pause_and_resume,
+    operator_steps_in,
+    stuck_undo_is_done_by_hand,
+    terminated,
+    rules_with_conditions,
 )
