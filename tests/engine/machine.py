@@ -11,117 +11,25 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.commands import ActionCommand, CommandKind
-from actionbus.contracts.definitions import Effect
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, ActionResult, ResultKind
 from actionbus.contracts.run import StepStatus, WorkflowRun
 from actionbus.engine.advance import advance
-from actionbus.engine.definition import Definition
 from actionbus.engine.dispatch import commands
 from actionbus.engine.inputs import RequestMade, ResultReceived, StartRequested, TimerFired
-from actionbus.engine.paths import ROOT, around
+from actionbus.engine.paths import below
 from actionbus.engine.transition import Outcome
-from engine.graphs import (
-    COMPENSATE,
-    DAY_MS,
-    FAIL,
-    action,
-    attempt,
-    call,
-    emit,
-    fallback,
-    go_on_with,
-    graph,
-    on,
-    parallel,
-    policy,
-    ref,
-    retry,
-    sequence,
-    step,
-)
+from engine.any_workflow import ERRORS, workflows
 from engine.play import RESULTS, START, nonce
 
-ERRORS = ("Oops", "Full", "Busy")
-
-
-@st.composite
-def definitions(draw):
-    """A small workflow: steps, records, sequences and branches, with undos, rules, limits, and references backwards."""
-    count = 0
-
-    def rules():
-        chosen = []
-        for error in draw(st.lists(st.sampled_from([*ERRORS, "Timeout", None]), max_size=2, unique=True)):
-            then = draw(
-                st.sampled_from(
-                    [
-                        COMPENSATE,
-                        FAIL,
-                        go_on_with({"v": -1}),
-                        fallback("f", why=ref("error", "type")),
-                        retry(2),
-                        retry(3),
-                    ]
-                )
-            )
-            chosen.append(on(error, then))
-        return chosen
-
-    def node(depth, known):
-        nonlocal count
-        count += 1
-        name = f"n{count}"
-        kinds = ["step", "step", "step", "emit"] + (["sequence", "parallel", "attempt"] if depth < 2 else [])
-        kind = draw(st.sampled_from(kinds))
-        reads = (
-            [ref("steps", each, "v") for each in draw(st.lists(st.sampled_from(known), max_size=2))] if known else []
-        )
-        if kind == "emit":
-            return emit(name, "told", name, {"reads": reads}), []
-        if kind == "step":
-            undo = call("u", of=ref("made", "v"), reads=reads) if draw(st.booleans()) else None
-            made = step(
-                name,
-                *rules(),
-                action="a",
-                input={"reads": reads, "in": ref("input", "n")},
-                undo=undo,
-                retry=policy(draw(st.integers(1, 3)), initial_ms=draw(st.sampled_from([0, 10]))),
-                schedule_to_close_ms=draw(st.sampled_from([None, None, 25])),
-            )
-            return made, [name]
-        if kind == "attempt":
-            return attempt(name, node(depth + 1, known)[0]), []  # what is undone cannot be read
-        inner, seen = [], []
-        for _ in range(draw(st.integers(0, 3))):
-            each, named = node(depth + 1, [*known, *seen] if kind == "sequence" else known)
-            inner.append(each)
-            seen += named
-        return (sequence if kind == "sequence" else parallel)(name, *inner), seen
-
-    nodes, known = [], []
-    for _ in range(draw(st.integers(1, 4))):
-        each, named = node(0, known)
-        nodes.append(each)
-        known += named
-    inbox = {"effect": Effect.TRANSACTIONAL, "start_to_close_ms": 20}
-    actions = {name: action(name, **inbox, retry=policy(2, initial_ms=5)) for name in ("a", "f", "u")}
-    made = graph(
-        *nodes,
-        actions=actions.values(),
-        output=[ref("steps", each, "v") for each in known[:2]],
-        run_timeout_ms=draw(st.sampled_from([None, None, 200])),
-        undo_retry=policy(None, initial_ms=draw(st.sampled_from([0, 5])), cap_ms=50),
-    )
-    return Definition(made, run_retention_ms=DAY_MS)
+BY_HAND = (RequestKind.SKIP_STEP, RequestKind.COMPLETE_STEP)
 
 
 class World(RuleBasedStateMachine):
     """One run, its workers and its network."""
 
-    @initialize(definition=definitions())
+    @initialize(definition=workflows())
     def begins(self, definition):
         """A definition is deployed and a run of it asked for."""
         self.definition = definition
@@ -132,7 +40,9 @@ class World(RuleBasedStateMachine):
         self.results: list[ActionResult] = []
         self.rows: dict[str, str] = {}  # the inboxes of all workers: DONE or CANCELLED by step key, then undone
         self.undone: set[str] = set()
-        self.outputs: dict[str, object] = {}
+        self.outputs: dict[str, object] = {}  # by the path of the step
+        self.by_hand: set[str] = set()  # what an operator said, and no worker did
+        self.asked: set[str] = set()
         self.feed(self.start("start-1"))
         self.commits()
 
@@ -196,6 +106,38 @@ class World(RuleBasedStateMachine):
         request = WorkflowRequest(request_id="cancel-1", run_id="r-1", kind=RequestKind.CANCEL)
         self.feed(RequestMade(request=request))
 
+    @rule(number=st.integers(1, 6))
+    def signals(self, number):
+        """Somebody hands a value to the run, perhaps for the second time."""
+        self.ask(RequestKind.SIGNAL, f"signal-{number}", signal="go", payload=b'{"v":1}')
+
+    @rule(kind=st.sampled_from([RequestKind.PAUSE, RequestKind.RESUME]))
+    def holds(self, kind):
+        """Somebody wants nothing new for a while, or goes on."""
+        self.ask(kind, f"{kind}-{len(self.inputs)}")
+
+    @rule(luck=st.integers(0, 9))
+    def terminates(self, luck):
+        """Seldom, somebody stops the run at once."""
+        if luck == 0:
+            self.ask(RequestKind.TERMINATE, "terminate")
+
+    @rule(data=st.data(), kind=st.sampled_from([RequestKind.RETRY_STEP, RequestKind.RETRY_STEP, *BY_HAND]))
+    @precondition(lambda self: self.run and self.run.steps)
+    def operates(self, data, kind):
+        """An operator deals with any step."""
+        step = data.draw(st.sampled_from([each.path for each in self.run.steps]))
+        made = self.ask(kind, f"{kind}-{len(self.inputs)}", step=step, payload=b'{"v":"by hand"}')
+        if made.outcome is Outcome.APPLIED and kind in BY_HAND:
+            self.by_hand.add(step)
+
+    @rule(data=st.data(), ms=st.integers(0, 30))
+    @precondition(lambda self: self.run and self.run.timers)
+    def moves_a_timer(self, data, ms):
+        """An operator lets something wait for another time."""
+        path = data.draw(st.sampled_from([each.step or "" for each in self.run.timers]))
+        self.ask(RequestKind.CHANGE_TIMER, f"timer-{len(self.inputs)}", step=path, due_at=self.now + ms)
+
     @rule()
     def commits(self):
         """The transaction ends; the commands of what it scheduled go out."""
@@ -210,6 +152,17 @@ class World(RuleBasedStateMachine):
         self.send(after_seq=data.draw(st.integers(0, self.seq - 1)), fresh=False)
 
     # How it does it
+
+    def ask(self, kind, request_id, **fields):
+        """A request; the same one twice has one effect."""
+        before = self.run
+        request = WorkflowRequest(request_id=request_id, run_id="r-1", kind=kind, **fields)
+        made = self.feed(RequestMade(request=request))
+        if request_id in self.asked and before is not None:
+            assert made.outcome is Outcome.REPEATED
+        if made.outcome is Outcome.APPLIED:
+            self.asked.add(request_id)
+        return made
 
     def start(self, request_id):
         """A request to start the run."""
@@ -229,8 +182,8 @@ class World(RuleBasedStateMachine):
             return answer(ResultKind.FAILED, error=ActionError(type=kind, retryable=retryable))
 
         if command.kind is CommandKind.COMPENSATE:
-            if fate in ERRORS:
-                return failed(fate)
+            if fate in ERRORS or fate == "hopeless":
+                return failed(fate, retryable=fate != "hopeless")
             if key not in self.rows:
                 self.rows[key] = "CANCELLED"
             happened = self.rows[key] == "DONE"
@@ -267,15 +220,14 @@ class World(RuleBasedStateMachine):
         self.run = transition.run
         self.transitions.append(transition)
         for entry in transition.event.entries if transition.event else ():
-            if entry.kind in (EntryKind.STEP_SUCCEEDED, EntryKind.STEP_SKIPPED):
-                self.note(entry.step, payloads.decode(entry.data))
+            if entry.kind in (EntryKind.STEP_SUCCEEDED, EntryKind.STEP_SKIPPED, EntryKind.STEP_COMPLETED):
+                self.note(entry.step.removesuffix(".f"), payloads.decode(entry.data))
         return transition
 
     def note(self, path, value):
         """An output that later nodes may read; a fallback's is that of its step."""
-        name = self.definition.place(path.removesuffix(".f")).node.id
-        assert name not in self.outputs, f"{path} has given an output twice"
-        self.outputs[name] = value["v"]
+        assert path not in self.outputs, f"{path} has given an output twice"
+        self.outputs[path] = value["v"]
 
     def send(self, after_seq, *, fresh):
         """Commands go out; each is one attempt, asked for once, and sent again only as it was."""
@@ -285,9 +237,11 @@ class World(RuleBasedStateMachine):
             assert known is None or known == command
             assert known is not None or fresh, f"{command.command_id} was scheduled and never sent"
             if command.kind is CommandKind.EXECUTE and not command.step.endswith(".f"):
-                reads = [path[1] for path in self.reads(command.step)]
+                sources = [self.definition.source(path[1], command.step) for path in self.reads(command.step)]
                 given = payloads.decode(command.input)
-                assert given == {"in": 5, "reads": [self.outputs[name] for name in reads]}
+                assert given["in"] == 5
+                for read, source in zip(given["reads"], sources, strict=True):
+                    assert source not in self.outputs or read == self.outputs[source]
             self.sent[command.command_id] = command
 
     def reads(self, path):
@@ -305,8 +259,11 @@ class World(RuleBasedStateMachine):
         assert versions == list(range(1, len(versions) + 1))
         statuses = [each.run.status for each in self.transitions if each.run is not None]
         assert all(not before.ended or after is before for before, after in pairwise(statuses))
-        assert "InputRefused" not in str(self.run.error)
-        assert self.run.incident is None
+        assert "Refused" not in str(self.run.error)
+        stuck = [step.path for step in self.run.steps if step.stuck is not None]
+        assert (self.run.incident is not None) == bool(stuck)
+        assert self.run.incident is None or self.run.incident.step in stuck
+        assert not self.run.held or self.run.status == "PAUSED"
 
     @invariant()
     def timers_are_for_what_waits(self):
@@ -314,16 +271,22 @@ class World(RuleBasedStateMachine):
         if not hasattr(self, "transitions"):
             return
         steps = {step.path: step for step in self.run.steps}
+        scopes = {scope.path for scope in self.run.scopes}
         for timer in self.run.timers:
-            assert timer.step is None or steps[timer.step].status in ("SCHEDULED", "BACKING_OFF", "COMPENSATING")
+            if timer.kind == "wake":
+                assert timer.step in scopes
+            else:
+                assert timer.step is None or steps[timer.step].status in ("SCHEDULED", "BACKING_OFF", "COMPENSATING")
+        held = {each.path for each in self.run.held if each.kind == "again"}
         retries = {timer.step for timer in self.run.timers if timer.kind == "retry"}
         waits = {
             path
             for path, step in steps.items()
             if step.status is StepStatus.BACKING_OFF
-            or (step.status is StepStatus.COMPENSATING and step.dispatch_seq == 0)
+            or (step.status is StepStatus.COMPENSATING and step.dispatch_seq == 0 and step.stuck is None)
         }
-        assert retries == waits
+        assert retries | held == waits
+        assert not retries & held
 
     def teardown(self):
         """The world becomes reliable: the run ends, its books balance, and a replay gives the same bytes."""
@@ -332,11 +295,14 @@ class World(RuleBasedStateMachine):
         for _ in range(300):
             if self.run.status.ended:
                 break
+            self.ask(RequestKind.RESUME, f"resume-{len(self.inputs)}")
+            self.ask(RequestKind.SIGNAL, f"signal-{len(self.inputs)}", signal="go", payload=b'{"v":2}')
             self.commits()
             for command in list(self.sent.values()):
                 self.receive(self.work(command, "done"))
             self.time_passes(60_000)
-        assert self.run.status.ended, f"it hangs: {self.run.steps} {self.run.timers}"
+        assert self.run.status.ended, f"it hangs: {self.run.steps} {self.run.scopes} {self.run.timers}"
+        assert (self.run.steps, self.run.scopes, self.run.compensations, self.run.held) == ((), (), (), ())
         for command in list(self.sent.values()):  # late workers
             self.work(command, "done")
         self.balances()
@@ -352,19 +318,39 @@ class World(RuleBasedStateMachine):
             after = entries[kinds.index(EntryKind.RUN_COMPENSATING) :]
             undos = [each.step for each in after if each.kind is EntryKind.COMPENSATION_SCHEDULED and each.attempt == 1]
             assert undos == sorted(undos, key=scheduled.index, reverse=True), "not last first"
-        if any(each.decision and each.decision.decision == "fail" for each in entries):
-            return  # the author wanted the other steps to stay
-        undone = {each.step for each in entries if each.kind is EntryKind.STEP_COMPENSATED}
-        caught = {path for path in done & undone if self.caught(path)}
+        if self.run.status == "TERMINATED" or any(
+            each.decision and each.decision.decision == "fail" for each in entries
+        ):
+            return  # somebody wanted what was done to stay
+        given_up, left = self.given_up(entries)
         for path in scheduled:
-            if self.definition.place(path).node.undo is not None:
-                self.balanced(path, kept=self.run.status == "COMPLETED" and path in done - caught)
+            if self.definition.place(path).node.undo is None or path in self.by_hand:
+                continue
+            over = any(below(path, each) for each in given_up)
+            if self.run.status == "COMPLETED" and path in done and not over:
+                self.balanced(path, kept=True)
+            elif not any(below(path, each) for each in left) and not self.final(path):
+                self.balanced(path, kept=False)
 
-    def caught(self, path):
-        """Whether a scope around a step may have had it undone."""
-        while path != ROOT:
-            path = around(path)
-            if self.definition.place(path).node.kind == "try":
+    def given_up(self, entries):
+        """The paths below which everything was to be undone, and those of blocks that kept what they had done."""
+        given_up = {each.step for each in entries if each.kind is EntryKind.BRANCH_GIVEN_UP}
+        left = set()
+        for made in [each.decision for each in entries if each.decision is not None and each.decision.rule]:
+            node = self.definition.place(made.step).node
+            if node.kind == "try":
+                undo = node.rules[int(made.rule.split()[1].rstrip(":")) - 1].undo
+                (given_up if undo else left).add(f"{made.step}[{made.attempt}]")
+        if self.run.status != "COMPLETED":
+            left.clear()  # the end of the run undoes it
+        return given_up, left
+
+    def final(self, path):
+        """Whether a loop without a limit is around a step: its finished turns stay."""
+        while "[" in path:
+            path = path[: path.rindex("[")]
+            node = self.definition.place(path).node
+            if node.kind == "repeat" and node.limit is None:
                 return True
         return False
 

@@ -255,3 +255,14 @@ def test_a_request_that_was_refused_may_be_made_again():
     play.fails("a")
     play.asks("resume", request_id="again")
     assert sent(play) == ["a/1", "a/2"]
+
+
+def test_an_incident_of_version_0_1_is_dealt_with():
+    """That version said only in the incident which undo is stuck: it is tried again here like any other."""
+    play = undo_stuck()
+    (step_state,) = play.run.steps
+    play.run = play.run.replace(steps=(step_state.replace(stuck=None),))
+    play.resumes()
+    assert sent(play)[-1] == "a/undo/2"
+    play.undoes("a")
+    has_ended(play, "FAILED")

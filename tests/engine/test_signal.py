@@ -6,12 +6,15 @@ from engine.graphs import ref, sequence, step, wait, workflow
 from engine.matchers import has_ended, is_refused, live, story, told
 from engine.play import Play, started
 
-WAITS = workflow(step("a"), wait("w", "go"), wait("v", "go"), output=[ref("steps", "w"), ref("steps", "v")])
+
+def waits():
+    """A workflow that waits twice for the same signal, after a step."""
+    return workflow(step("a"), wait("w", "go"), wait("v", "go"), output=[ref("steps", "w"), ref("steps", "v")])
 
 
 def test_a_signal_that_comes_early_is_kept():
     """It is taken when something waits for it, once, and in the order in which signals came."""
-    play = started(WAITS)
+    play = started(waits())
     play.signals("go", 1)
     play.signals("go", 2)
     assert [signal.payload for signal in play.run.signals] == [b"1", b"2"]
@@ -21,7 +24,7 @@ def test_a_signal_that_comes_early_is_kept():
 
 def test_one_early_signal_serves_one_wait():
     """The second wait goes on waiting."""
-    play = started(WAITS)
+    play = started(waits())
     play.signals("go", 1)
     play.succeeds("a")
     assert [scope.path for scope in play.run.scopes] == ["", "v"]
@@ -30,7 +33,7 @@ def test_one_early_signal_serves_one_wait():
 
 def test_a_repeated_signal_is_delivered_once():
     """The same request twice has one effect, also after the run went on."""
-    play = started(WAITS)
+    play = started(waits())
     play.signals("go", 1, request_id="s-1")
     assert play.signals("go", 1, request_id="s-1").outcome is Outcome.REPEATED
     play.succeeds("a")
@@ -49,7 +52,7 @@ def test_only_so_many_requests_are_remembered():
 
 def test_a_signal_that_nothing_knows():
     """A name that the workflow never waits for is refused with those it knows."""
-    is_refused(started(WAITS).signals("gone"), "waits for no signal 'gone'; the signals it knows: go")
+    is_refused(started(waits()).signals("gone"), "waits for no signal 'gone'; the signals it knows: go")
     is_refused(started(workflow(step("a"))).signals("go"), "the signals it knows: none")
 
 
@@ -91,7 +94,7 @@ def test_a_signal_starts_the_run_if_there_is_none():
 
 def test_a_signal_with_start_meets_a_run():
     """It is delivered to the run that is there, once."""
-    play = Play(WAITS)
+    play = Play(waits())
     play.signals_with_start("go", 1)
     play.signals_with_start("go", 2, request_id="signal-2")
     assert play.signals_with_start("go", 1).outcome is Outcome.REPEATED
@@ -103,6 +106,6 @@ def test_a_signal_with_start_meets_a_run():
 
 def test_a_signal_that_is_refused_starts_nothing():
     """Either both happen or neither."""
-    play = Play(WAITS)
+    play = Play(waits())
     is_refused(play.signals_with_start("gone", 1), "waits for no signal")
     assert play.run is None

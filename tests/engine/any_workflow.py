@@ -1,0 +1,181 @@
+"""Workflows of every kind of node, drawn at random, small enough to end soon; all of them end in a reliable world."""
+
+from hypothesis import strategies as st
+
+from actionbus.contracts.checks import check
+from actionbus.contracts.definitions import Effect
+from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
+from actionbus.engine.definition import Definition
+from engine.graphs import (
+    COMPENSATE,
+    DAY_MS,
+    FAIL,
+    PAUSE,
+    action,
+    block,
+    call,
+    caught,
+    cel,
+    choose,
+    each,
+    emit,
+    fallback,
+    go_on_with,
+    graph,
+    handle,
+    on,
+    parallel,
+    policy,
+    put,
+    ref,
+    repeat,
+    retry,
+    sequence,
+    sleep,
+    step,
+    throw,
+    wait,
+)
+
+ERRORS = ("Oops", "Full", "Busy")
+LEAVES = ("step", "step", "step", "step", "emit", "set", "raise", "wait", "sleep")
+HOLDERS = ("sequence", "sequence", "parallel", "parallel", "map", "repeat", "try", "try", "choose")
+DEEPEST = 3
+FIRST = cel("attempt == 1", attempt=ref("attempt"))
+
+
+class Author:
+    """Writes one workflow. ``known``: the nodes that can be read; ``scopes``: what the nodes around give."""
+
+    def __init__(self, draw) -> None:
+        self.draw = draw
+        self.count = 0
+
+    def one_of(self, *choices):
+        """Any of them."""
+        return self.draw(st.sampled_from(choices))
+
+    def node(self, depth, known, scopes):
+        """A node, and the ids inside it that later nodes can read."""
+        self.count += 1
+        name = f"n{self.count}"
+        kind = self.one_of(*LEAVES, *(HOLDERS if depth < DEEPEST else ()))
+        if kind in LEAVES:
+            return self.leaf(kind, name, known, scopes)
+        return getattr(self, kind)(name, depth + 1, known, scopes)
+
+    def leaf(self, kind, name, known, scopes):
+        """A node that holds no other."""
+        reads = (
+            [ref("steps", one, "v") for one in self.draw(st.lists(st.sampled_from(known), max_size=2))] if known else []
+        )
+        match kind:
+            case "step":
+                return self.step(name, reads, scopes), [name]
+            case "emit":
+                return emit(name, "told", name, {"reads": reads}), []
+            case "set":
+                return put(name, {"v": [reads, scopes]}), [name]
+            case "raise":
+                return throw(name, self.one_of(*ERRORS), ["because of", reads]), []
+            case "sleep":
+                return sleep(name, self.one_of(0, 15)), []
+            case _:
+                limit = self.one_of(None, 20)
+                instead = put(f"{name}-late", 0) if limit and self.draw(st.booleans()) else None
+                return wait(name, "go", timeout_ms=limit, on_timeout=instead), []
+
+    def step(self, name, reads, scopes):
+        """A step with rules, limits and perhaps an undo."""
+        given = self.draw(st.lists(st.sampled_from([*ERRORS, "Timeout", None]), max_size=2, unique=True))
+        return step(
+            name,
+            *(on(error, self.then(), when=self.one_of(None, None, FIRST)) for error in given),
+            action="a",
+            input={"reads": reads, "scopes": scopes, "in": ref("input", "n")},
+            undo=call("u", of=ref("made", "v"), reads=reads, scopes=scopes) if self.one_of(True, True, False) else None,
+            retry=policy(self.draw(st.integers(1, 3)), initial_ms=self.one_of(0, 10)),
+            schedule_to_close_ms=self.one_of(None, None, 25),
+            schedule_to_start_ms=self.one_of(None, None, 15),
+        )
+
+    def then(self):
+        """What follows a step's failure."""
+        why = fallback("f", why=ref("error", "type"))
+        return self.one_of(COMPENSATE, FAIL, PAUSE, PAUSE, go_on_with({"v": -1}), why, why, retry(2), retry(3))
+
+    def sequence(self, name, depth, known, scopes):
+        """Nodes that read one another."""
+        inner, seen = [], []
+        for _ in range(self.draw(st.integers(0, 3))):
+            made, named = self.node(depth, [*known, *seen], scopes)
+            inner.append(made)
+            seen += named
+        return sequence(name, *inner), seen
+
+    def parallel(self, name, depth, known, scopes):
+        """Branches; what they gave can be read if all of them have to succeed."""
+        made = [self.node(depth, known, scopes) for _ in range(self.draw(st.integers(0, 3)))]
+        enough = self.one_of(None, 1, 2) if len(made) > 1 else None
+        seen = [] if enough else [one for _, named in made for one in named]
+        return parallel(name, *(branch for branch, _ in made), enough=enough), seen
+
+    def map(self, name, depth, known, scopes):
+        """A short list."""
+        items = self.one_of([], [1], [1, 2], [1, 2, 3])
+        body, _ = self.node(depth, known, [*scopes, ref("scope", name, "item")])
+        return each(name, items, body, concurrency=self.one_of(1, 2, 9), may_fail=self.one_of(0, 1, 2)), []
+
+    def repeat(self, name, depth, known, scopes):
+        """A few turns; without a limit each is final."""
+        turn = ref("scope", name, "turn")
+        body, _ = self.node(depth, known, [*scopes, turn])
+        until = self.one_of(None, cel("turn >= 1", turn=turn))
+        return repeat(
+            name, body, until=until, limit=self.one_of(1, 2) if until is None else self.one_of(None, 1, 2)
+        ), []
+
+    def choose(self, name, depth, known, scopes):
+        """One node or another."""
+        one, _ = self.node(depth, known, scopes)
+        other, _ = self.node(depth, known, scopes)
+        return choose(name, (self.draw(st.booleans()), one), otherwise=self.one_of(None, other)), []
+
+    def try_(self, name, depth, known, scopes):
+        """A block with rules and perhaps something that always follows."""
+        body, _ = self.node(depth, known, scopes)
+        rules = []
+        for error in self.draw(st.lists(st.sampled_from([*ERRORS, "Timeout", None]), max_size=2, unique=True)):
+            self.count += 1
+            handler, _ = self.node(DEEPEST, known, [*scopes, ref("scope", name, "error", "type")])
+            then = self.one_of(
+                retry(2, initial_ms=0), retry(2, initial_ms=10), handle(handler), go_on_with(1), COMPENSATE
+            )
+            rules.append(caught(error, then, undo=self.one_of(True, True, False)))
+        always = self.node(DEEPEST, known, scopes)[0] if self.one_of(True, False, False) else None
+        return block(name, body, *rules, always=always), []
+
+
+setattr(Author, "try", Author.try_)  # a keyword, and a kind of node
+
+
+@st.composite
+def workflows(draw):
+    """A workflow that the checks let pass."""
+    author = Author(draw)
+    nodes, known = [], []
+    for _ in range(draw(st.integers(1, 4))):
+        made, named = author.node(0, known, [])
+        nodes.append(made)
+        known += named
+    inbox = {"effect": Effect.TRANSACTIONAL, "start_to_close_ms": 20}
+    made = graph(
+        *nodes,
+        actions=[action(name, **inbox, retry=policy(2, initial_ms=5)) for name in ("a", "f", "u")],
+        output=[ref("steps", one, "v") for one in known[:2]],
+        run_timeout_ms=draw(st.sampled_from([None, None, 200])),
+        undo_retry=policy(draw(st.sampled_from([None, 2])), initial_ms=draw(st.sampled_from([0, 5])), cap_ms=50),
+    )
+    limits = draw(st.sampled_from([DEFAULT_LIMITS, Limits(moves_per_transition=4, signals_buffered=3)]))
+    check(made, limits)
+    return Definition(made, limits=limits, run_retention_ms=DAY_MS)

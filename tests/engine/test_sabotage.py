@@ -1,0 +1,266 @@
+"""Breakages of the engine, a line each, and the test that catches it: what a test promises, it would notice missing."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from actionbus.engine.shapes import SHAPES
+from engine import (
+    test_compensate,
+    test_complete,
+    test_fail,
+    test_fire,
+    test_liveness,
+    test_map,
+    test_operator,
+    test_parallel,
+    test_pause,
+    test_repeat,
+    test_signal,
+    test_try,
+    test_wait,
+)
+from support.mutation import mutated
+
+ENGINE = "actionbus.engine"
+
+
+@dataclass(frozen=True)
+class Breakage:
+    """One line of a module of the engine changed, and who notices."""
+
+    module: str
+    old: str
+    new: str
+    caught_by: Callable[[], None]
+
+
+def _with(test, *given) -> Callable[[], None]:
+    return lambda: test(*given)
+
+
+BREAKAGES = {
+    "any attempt may fail": Breakage(
+        "fail",
+        "if step is None or step.attempt != command.attempt:",
+        "if step is None:",
+        test_fail.test_only_the_current_attempt_can_fail,
+    ),
+    "a compensation is not registered": Breakage(
+        "shapes.step",
+        "draft.compensations = (*draft.compensations, undo)",
+        "pass",
+        test_compensate.test_an_undo_is_registered_when_its_step_is_dispatched,
+    ),
+    "undos run first first": Breakage(
+        "compensate",
+        "in reversed(draft.compensations)",
+        "in draft.compensations",
+        test_map.test_a_failure_undoes_all_items,
+    ),
+    "a time-out is not disarmed": Breakage(
+        "complete",
+        "    draft.disarm(step.path)\n",
+        "",
+        test_fire.test_an_answer_ends_the_time_of_an_attempt,
+    ),
+    "an earlier attempt cannot succeed": Breakage(
+        "complete",
+        "not 1 <= command.attempt <= step.attempt",
+        "command.attempt != step.attempt",
+        test_complete.test_a_success_of_an_earlier_attempt_counts,
+    ),
+    "a step whose undo is stuck succeeds": Breakage(
+        "complete",
+        "step.status is StepStatus.FAILED and step.stuck",
+        "step.stuck",
+        test_operator.test_a_step_whose_undo_is_stuck_ignores_its_success,
+    ),
+    "outputs are forgotten too early": Breakage(
+        "liveness", "last = max(", "last = min(", test_liveness.test_of_many_readers_the_last_one_decides
+    ),
+    "outputs that are handed on are not kept": Breakage(
+        "definition",
+        "if around and around.shape.hands_on and",
+        "if False and",
+        test_parallel.test_what_is_handed_on_through_other_nodes_is_kept,
+    ),
+    "losers are not undone": Breakage(
+        "shapes.parallel",
+        "        if losers:\n",
+        "        if not losers:\n",
+        test_parallel.test_what_losers_did_is_undone_before_the_run_goes_on,
+    ),
+    "losers go on": Breakage(
+        "shapes.parallel",
+        "            draft.abandon(each)\n",
+        "",
+        test_wait.test_a_wait_that_is_given_up_takes_no_signal,
+    ),
+    "an undo of a branch is asked for twice": Breakage(
+        "moves",
+        "case Unwind(below=below):",
+        "case Unwind(path=below):",
+        test_parallel.test_a_failure_and_the_last_success_in_one_transition,
+    ),
+    "an item that may fail is not undone": Breakage(
+        "shapes.map",
+        "        draft.unwind(path, child)\n",
+        "        self.unwound(draft, place, path, child)\n",
+        test_map.test_a_failed_item_that_may_fail_is_undone,
+    ),
+    "a list keeps its shard": Breakage(
+        "shapes.map",
+        " < most and not draft.busy:",
+        " < most:",
+        test_map.test_many_items_that_need_nobody_take_turns_with_other_runs,
+    ),
+    "turns keep their compensations": Breakage(
+        "shapes.repeat",
+        "if place.node.limit is None:",
+        "if place.node.limit:",
+        test_repeat.test_without_a_limit_every_turn_is_final,
+    ),
+    "a loop forgets a turn when it lets others go on": Breakage(
+        "shapes.repeat",
+        "draft.arm(TimerKind.WAKE, draft.now + 1, path)",
+        "draft.open(path, turn + 1, None)\n                draft.arm(TimerKind.WAKE, draft.now + 1, path)",
+        test_repeat.test_a_loop_that_yielded_loses_no_turn,
+    ),
+    "a block is tried again under the same path": Breakage(
+        "shapes.try_",
+        "attempt = draft.scopes[path].cursor + 1",
+        "attempt = draft.scopes[path].cursor",
+        test_try.test_a_block_is_tried_again,
+    ),
+    "what always follows does not": Breakage(
+        "shapes.try_", "always = place.node.always", "always = None", test_try.test_what_always_follows_a_success
+    ),
+    "a block that keeps what it did is undone": Breakage(
+        "compensate",
+        "    if asked.begun:\n        return False\n",
+        "",
+        test_try.test_a_block_that_keeps_what_it_did_waits_for_the_undo_that_began,
+    ),
+    "an undo that nobody asked for leads on": Breakage(
+        "compensate",
+        "    elif then:\n        draft.unwind(**then)\n",
+        '    else:\n        draft.unwind("t", "t[1]")\n',
+        test_try.test_an_undo_that_began_leads_nowhere_while_what_always_follows_does,
+    ),
+    "a buffered signal is delivered twice": Breakage(
+        "shapes.wait",
+        "draft.signals = tuple(each for each in draft.signals if each is not early)",
+        "pass",
+        test_signal.test_one_early_signal_serves_one_wait,
+    ),
+    "the last signal is taken first": Breakage(
+        "shapes.wait",
+        "for each in draft.signals if each.name",
+        "for each in draft.signals[::-1] if each.name",
+        test_signal.test_a_signal_that_comes_early_is_kept,
+    ),
+    "a timer outlives what was given up": Breakage(
+        "draft",
+        "or each.step in undoing or not below(each.step, path)",
+        "or True",
+        test_wait.test_a_wait_that_is_given_up_takes_no_signal,
+    ),
+    "a wait outlives what was given up": Breakage(
+        "draft",
+        "for each, scope in self.scopes.items() if not below(each, path)",
+        "for each, scope in self.scopes.items()",
+        test_wait.test_a_wait_that_is_given_up_takes_no_signal,
+    ),
+    "an incident outlives what was given up": Breakage(
+        "draft",
+        "                self.unstick(step)\n",
+        "",
+        test_parallel.test_a_stuck_step_of_a_loser_needs_nobody_any_more,
+    ),
+    "request ids are not remembered": Breakage(
+        "draft",
+        "self.requests = (*self.requests, request.request_id)[-kept:] if kept else ()",
+        "del kept",
+        test_operator.test_no_request_is_carried_out_twice,
+    ),
+    "a signal with start is not remembered": Breakage(
+        "start",
+        "draft.requests = (request.request_id,)",
+        "pass",
+        test_signal.test_a_signal_with_start_meets_a_run,
+    ),
+    "a pause does not hold retries": Breakage(
+        "shapes.step", "    if draft.paused:\n", "    if False:\n", _with(test_pause.test_the_next_attempt_is_held, 0)
+    ),
+    "a pause does not hold what begins": Breakage(
+        "progress",
+        "if draft.paused and _held(draft, move):",
+        "if False:",
+        test_pause.test_what_is_out_is_taken_in_and_nothing_follows,
+    ),
+    "a failure ends a pause": Breakage(
+        "end",
+        "    if not draft.paused:\n",
+        "    if True:\n",
+        test_pause.test_a_failed_run_undoes_after_the_resume,
+    ),
+    "an attempt stays held when something else follows": Breakage(
+        "fail",
+        "    draft.unhold(step.path)\n",
+        "",
+        test_pause.test_the_time_of_a_step_may_be_over_while_its_attempt_is_held,
+    ),
+    "an attempt stays held when its undo has ended": Breakage(
+        "compensate",
+        "    draft.unhold(step.path)\n",
+        "",
+        _with(test_pause.test_an_undo_that_ends_lets_go_of_its_next_attempt, lambda play: play.undoes("b", attempt=1)),
+    ),
+    "an attempt stays held after a late success": Breakage(
+        "complete", "    draft.unhold(step.path)\n", "", test_pause.test_a_late_success_lets_go_of_the_next_attempt
+    ),
+    "a step without an input is sent": Breakage(
+        "operator",
+        "    elif step.attempt:\n",
+        "    elif True:\n",
+        test_operator.test_a_step_that_could_not_even_be_sent_is_entered_again,
+    ),
+    "an undo without an input is sent": Breakage(
+        "compensate",
+        "step.input if step.attempt else _input(draft, step)",
+        "step.input",
+        test_operator.test_an_undo_without_an_input_is_never_sent,
+    ),
+    "the incidents of 0.1 are forgotten": Breakage(
+        "draft",
+        "stuck is not None and stuck.stuck is None:",
+        "False:",
+        test_operator.test_an_incident_of_version_0_1_is_dealt_with,
+    ),
+}
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES.values(), ids=BREAKAGES.keys())
+def test_a_breakage_is_caught(breakage, monkeypatch):
+    """The named test passes with the engine as it is, and fails with the line broken."""
+    breakage.caught_by()
+    with broken(breakage, monkeypatch):
+        try:
+            breakage.caught_by()
+        except Exception:  # noqa: BLE001 - an engine that breaks loudly is caught as well
+            return
+    pytest.fail("nobody noticed")
+
+
+@contextmanager
+def broken(breakage: Breakage, monkeypatch) -> Iterator[None]:
+    """The engine with that line changed; the table of shapes holds instances, so theirs is made anew."""
+    name = f"{ENGINE}.{breakage.module}"
+    with mutated(name, (breakage.old, breakage.new)) as changed, monkeypatch.context() as patched:
+        for kind, shape in SHAPES.items():
+            if type(shape).__module__ == name:
+                patched.setitem(SHAPES, kind, getattr(changed, type(shape).__name__)())
+        yield
