@@ -187,9 +187,9 @@ BREAKAGES = {
         test_operator.test_no_request_is_carried_out_twice,
     ),
     "a signal with start is not remembered": Breakage(
-        "start",
-        "draft.requests = (request.request_id,)",
-        "pass",
+        "advance",
+        "(*run.requests, run.start_request_id)",
+        "run.requests",
         test_signal.test_a_signal_with_start_meets_a_run,
     ),
     "a pause does not hold retries": Breakage(

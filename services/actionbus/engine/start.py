@@ -59,7 +59,6 @@ def begin(definition: Definition, event: StartRequested, now: int, seq: int) -> 
         refusal = signal.signal(draft, request)  # nothing waits yet: it is kept until something does
         if refusal is not None:
             return _refused(request, refusal, now)
-        draft.requests = (request.request_id,)
     if definition.graph.run_timeout_ms is not None:
         draft.arm(TimerKind.RUN_TIMEOUT, now + definition.graph.run_timeout_ms)
     draft.enter(ROOT)
