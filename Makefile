@@ -20,7 +20,7 @@ UV_VERSION := 0.13.9
 COMPILE = $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
-.PHONY: menu demo test test-unit test-fast bench bench-cpu lint lock docs clean
+.PHONY: menu demo test test-unit test-fast bench bench-cpu bench-growth lint lock docs clean
 
 menu:  ## Print this menu.
 	@echo 'make TARGET, where TARGET is one of:'
@@ -40,6 +40,9 @@ test-fast: $(VENV)/.test  ## Run the tests that need neither Java nor much time.
 
 bench: $(VENV)/.test  ## Measure steps per second and latency; BENCH_FLAGS='--kafka HOST:PORT' takes your broker.
 	@$(BIN)/python benchmarks/steps.py $(BENCH_FLAGS)
+
+bench-growth: $(VENV)/.test  ## Measure whether a step costs more the longer its run is; needs no broker.
+	@$(BIN)/python benchmarks/growth.py $(BENCH_FLAGS)
 
 bench-cpu: $(VENV)/.test  ## Measure the CPU time that our own code takes for a step; needs no broker.
 	@$(BIN)/python benchmarks/cpu.py $(BENCH_FLAGS)

@@ -29,7 +29,6 @@ DRAWERS = {
 }
 STARTED_BY_NAME = {
     "actionbus.cli.reference": "python -m, by make docs",
-    "actionbus.contracts.reference": "python -m, by make docs",
     "actionbus.process.reference": "python -m, by make docs",
     "actionbus.provisioner.dashboards": "python -m, by make docs",
 }

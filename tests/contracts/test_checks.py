@@ -63,6 +63,17 @@ def test_a_sound_graph_passes():
     assert mistakes(made) == []
 
 
+def test_a_condition_can_be_true_or_false():
+    """A text, a number or a list as a condition is a mistake, and so is a case without one."""
+    for wrong in ("yes", 1, [True]):
+        made = graph(choose("c", (wrong, step("a"))))
+        assert (
+            f"a condition is an expression or a reference that gives true or false, not {wrong!r}" in mistakes(made)[0]
+        )
+    assert "case 1: it has no condition" in mistakes(graph(choose("c", (None, step("a")))))[0]
+    assert mistakes(graph(choose("c", (True, step("a"))), choose("d", (ref("input", "ok"), step("b"))))) == []
+
+
 def test_every_mistake_is_named_at_once():
     """Whoever writes a workflow hears of all that is wrong with it, not of one thing after another."""
     made = graph(step("A", input=ref("steps", "zz")), step("A"), name="Order", version="")

@@ -27,7 +27,7 @@ from actionbus.contracts.nodes import (
     WaitNode,
 )
 from actionbus.contracts.payloads import Json
-from actionbus.contracts.reading import FALLBACK, RULE, UNDO, Reading
+from actionbus.contracts.reading import FALLBACK, PLAIN, RULE, UNDO, Reading
 from actionbus.contracts.validation import Schema
 
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -67,7 +67,7 @@ class NodeChecks:
                 yield from self._map(where, path, node)
             case RepeatNode():
                 for condition in (node.while_, node.until):
-                    yield from self._inside(where, condition, path)
+                    yield from self._condition(where, condition, path)
             case WaitNode():
                 yield from grammar("signal", node.signal)
                 yield from schema(f"{where}, the payload", node.payload_schema)
@@ -80,10 +80,13 @@ class NodeChecks:
             case _:
                 assert_never(node)
 
-    def _inside(self, where: str, template: Json, path: str) -> Iterator[str]:
-        """A condition that reads what its own node gives to those inside."""
-        if template is not None:
-            yield from self.reading.mistakes(where, template, path)
+    def _condition(self, where: str, template: Json, path: str, roots: tuple[str, ...] = PLAIN) -> Iterator[str]:
+        """A condition that is not there always holds; what can never be true or false is no condition."""
+        if template is None:
+            return
+        if not isinstance(template, bool | dict):
+            yield f"{where}: a condition is an expression or a reference that gives true or false, not {template!r:.40}"
+        yield from self.reading.mistakes(where, template, path, roots)
 
     def _step(self, where: str, path: str, node: StepNode) -> Iterator[str]:
         yield from self._call(where, node.call, path)
@@ -101,8 +104,7 @@ class NodeChecks:
                 yield from self.reading.mistakes(at, rule.then.call.input, path, FALLBACK)
 
     def _rule(self, where: str, path: str, rule: Rule | BlockRule) -> Iterator[str]:
-        if rule.when is not None:
-            yield from self.reading.mistakes(where, rule.when, path, RULE)
+        yield from self._condition(where, rule.when, path, RULE)
         if isinstance(rule.then, Retry):
             yield from policy(where, rule.then.policy)
 
@@ -125,7 +127,9 @@ class NodeChecks:
         if not node.cases:
             yield f"{where}: it has no case to choose"
         for number, case in enumerate(node.cases, start=1):
-            yield from self.reading.mistakes(f"{where}, case {number}", case.when, path)
+            if case.when is None:
+                yield f"{where}, case {number}: it has no condition: what follows without one is otherwise"
+            yield from self._condition(f"{where}, case {number}", case.when, path)
 
     def _parallel(self, where: str, node: ParallelNode) -> Iterator[str]:
         if node.enough is not None and node.enough > len(node.branches):

@@ -56,8 +56,6 @@ def arrive(draft: Draft) -> None:
 def at_once(draft: Draft, status: RunStatus, error: ActionError) -> None:
     """End the run as it stands: nothing is undone."""
     draft.abandon(ROOT)
-    for undoing in draft.steps.values():
-        draft.unstick(undoing)
     draft.error = error
     _close(draft, status, failure.as_bytes(error), f"{error.type}: {error.message}")
 
