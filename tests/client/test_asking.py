@@ -166,3 +166,17 @@ async def test_a_timer_is_moved(client: Client) -> None:
         await run.change_timer("ask", until)
     with pytest.raises(PayloadRefused, match="time zone"):
         await run.change_timer("night", until.replace(tzinfo=None))
+
+
+async def test_a_run_id_that_is_taken(client: Client) -> None:
+    """A caller says whether it is refused, means the run that is there, or goes to a new run after an ended one."""
+    first = await client.start("hello", ADA, run_id="taken")
+    greeting = await first.result(LIMIT)
+    with pytest.raises(Conflict, match="the run id is taken"):
+        await client.start("hello", ADA, run_id="taken")
+    same = await client.start("hello", ADA, run_id="taken", if_exists="return")
+    assert await same.result(LIMIT) == greeting
+    before = (await first.state()).incarnation
+    anew = await client.start("hello", {"name": "Grace"}, run_id="taken", if_exists="replace")
+    assert await anew.result(LIMIT) != greeting
+    assert (await anew.state()).incarnation != before

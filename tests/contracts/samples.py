@@ -11,7 +11,7 @@ from actionbus.contracts.definitions import WorkflowDefinition
 from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.model import Record
 from actionbus.contracts.positions import ShardPosition
-from actionbus.contracts.requests import RequestKind, WorkflowRequest
+from actionbus.contracts.requests import IfExists, RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, ActionResult, Emit, ResultKind
 from actionbus.contracts.run import (
     Compensation,
@@ -42,6 +42,7 @@ REQUEST = WorkflowRequest(
     workflow="user-signup",
     version="1",
     payload='{"email":"ada@example.org","name":"Ada Łovelace"}'.encode(),
+    if_exists=IfExists.RETURN,
     signal="approved",
     start_input=b'{"n":1}',
     step="send-mail",

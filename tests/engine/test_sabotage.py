@@ -187,7 +187,7 @@ BREAKAGES = {
         test_operator.test_no_request_is_carried_out_twice,
     ),
     "a signal with start is not remembered": Breakage(
-        "advance",
+        "start",
         "(*run.requests, run.start_request_id)",
         "run.requests",
         test_signal.test_a_signal_with_start_meets_a_run,

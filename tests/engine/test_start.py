@@ -3,11 +3,11 @@
 import pytest
 
 from actionbus.contracts.limits import Limits
-from actionbus.contracts.requests import RequestKind, WorkflowRequest
+from actionbus.contracts.requests import IfExists, RequestKind, WorkflowRequest
 from actionbus.engine.inputs import StartRequested
 from actionbus.engine.transition import Outcome
 from engine.graphs import ref, step, workflow
-from engine.matchers import live, sent, told, waiting
+from engine.matchers import has_ended, live, sent, told, waiting
 from engine.play import START, Play, started
 
 
@@ -127,3 +127,39 @@ def test_a_long_reason_is_cut():
 def test_a_limit_of_the_run_is_a_timer():
     """The time that a definition allows begins with the start."""
     assert waiting(started(workflow(step("book"), run_timeout_ms=500)).run) == {"run_timeout": START + 500}
+
+
+def test_a_start_may_mean_the_run_that_is_there():
+    """A caller who only wants the run to be there is told so, while it lives and when it has ended."""
+    play = started(workflow(step("a")))
+    again = play.starts(request_id="start-2", if_exists=IfExists.RETURN)
+    assert (again.outcome, again.run) == (Outcome.REPEATED, play.transitions[0].run)
+    assert told(again.event) == ["request_accepted (there is a run of that id: it is RUNNING)"]
+    play.succeeds("a")
+    again = play.starts(request_id="start-3", if_exists=IfExists.RETURN)
+    assert told(again.event) == ["request_accepted (there is a run of that id: it is COMPLETED)"]
+
+
+def test_an_ended_run_may_be_replaced():
+    """A new run takes its id, with an incarnation of its own; what was asked of the old one is not carried out again."""
+    play = started(workflow(step("a")))
+    assert play.starts(request_id="start-2", if_exists=IfExists.REPLACE).outcome is Outcome.REJECTED
+    play.succeeds("a")
+    play.incarnation = "7"
+    anew = play.starts(request_id="start-3", if_exists=IfExists.REPLACE)
+    assert (anew.outcome, anew.run.incarnation, anew.run.version) == (Outcome.APPLIED, "7", 1)
+    assert anew.run.requests == ("start-1",)
+    assert [timer.kind for timer in anew.run.timers] == []
+    play.succeeds("a")
+    for repeated in ("start-1", "start-3"):
+        assert play.starts(request_id=repeated, if_exists=IfExists.REPLACE).outcome is Outcome.REPEATED
+    has_ended(play, "COMPLETED")
+
+
+def test_a_replacement_that_is_refused_leaves_the_run():
+    """An input that does not fit begins nothing, and the ended run stays as it was."""
+    play = started(workflow(step("a"), input_schema={"type": "integer"}), 1)
+    play.succeeds("a")
+    before = play.run
+    refused = play.starts("no number", request_id="start-2", if_exists=IfExists.REPLACE)
+    assert (refused.outcome, refused.run) == (Outcome.REJECTED, before)

@@ -3,7 +3,7 @@
 import pytest
 
 from actionbus.contracts.events import EntryKind
-from actionbus.contracts.requests import RequestKind
+from actionbus.contracts.requests import IfExists, RequestKind
 from actionbus.contracts.run import RunStatus, StepStatus, TimerKind
 from engine.graphs import PAUSE, emit, graph, on, sleep, step, wait
 from protocol.world import World
@@ -192,3 +192,42 @@ async def test_a_signal_that_leads_to_a_record_nobody_can_write_is_rejected() ->
     assert "there is no topic nowhere" in _why(world)
     assert [scope.path for scope in world.runs()["r1"].scopes] == ["", "ask"]
     _sound(world)
+
+
+async def _ends(world: World) -> None:
+    """The worker does what the run has out, and the run ends."""
+    await world.settle()
+    assert world.worker.work()
+    await world.settle()
+
+
+async def test_an_ended_run_makes_room_for_another() -> None:
+    """A start that replaces begins a new run, once, also when it comes again after a takeover."""
+    world = World(graph=graph(step("a")))
+    first = world.owner("first").start()
+    world.start("r1")
+    await _ends(world)
+    world.start("r1", "again", if_exists=IfExists.REPLACE)
+    await _ends(world)
+    await first.crash()
+    world.owner("second").start()
+    world.start("r1", "again", if_exists=IfExists.REPLACE)
+    world.start("r1", "start", if_exists=IfExists.REPLACE)
+    world.start("r1", "third", if_exists=IfExists.RETURN)
+    await world.finish()
+    assert world.runs()["r1"].incarnation == "1"
+    assert [kind for kind, _ in _verdicts(world)] == [EntryKind.REQUEST_ACCEPTED] * 5
+    assert _why(world) == "there is a run of that id: it is COMPLETED"
+    _sound(world)
+
+
+async def test_a_replacement_by_a_workflow_that_is_not_there_is_refused() -> None:
+    """What is asked for is looked up, not what the ended run was; that one stays."""
+    world = World(graph=graph(step("a")))
+    world.owner("first").start()
+    world.start("r1")
+    await _ends(world)
+    world.start("r1", "again", workflow="gone", if_exists=IfExists.REPLACE)
+    await world.settle()
+    assert _why(world) == "the workflow 'gone' is not deployed"
+    assert world.runs()["r1"].status is RunStatus.COMPLETED

@@ -1,7 +1,7 @@
 """`actionbus runs`: starting runs, looking at them and waiting for them. Stepping in is in `operating`."""
 
 from contextlib import aclosing
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -42,6 +42,10 @@ def start(
         str | None,
         typer.Option(help="NAME=JSON: hand the run this signal; one that is there already gets it and goes on."),
     ] = None,
+    if_exists: Annotated[
+        Literal["reject", "return", "replace"],
+        typer.Option(help="What happens where a run has this id; only one that has ended is replaced."),
+    ] = "reject",
     request_id: RequestId = None,
     reason: Reason = "",
     by: By = None,
@@ -60,7 +64,7 @@ def start(
 
     async def begin(client: Client) -> RunHandle:
         if named is None:
-            return await client.start(workflow, value, run_id=run_id, **more)
+            return await client.start(workflow, value, run_id=run_id, if_exists=if_exists, **more)
         return await client.signal_with_start(workflow, named, payload, run_id=run_id or "", input=value, **more)
 
     async def work() -> Any:

@@ -1,7 +1,7 @@
 """The client over Kafka: it needs the installation's topics and nothing else."""
 
 import uuid
-from typing import Any, Final, Self, Unpack
+from typing import Any, Final, Literal, Self, Unpack
 
 from actionbus.client import run_ids
 from actionbus.client.asking import written
@@ -12,7 +12,7 @@ from actionbus.client.tail import Outcome
 from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
-from actionbus.contracts.requests import RequestKind, WorkflowRequest
+from actionbus.contracts.requests import IfExists, RequestKind, WorkflowRequest
 from actionbus.contracts.topics import DEFAULT_PREFIX, Topics
 from actionbus.contracts.validation import Schema
 from actionbus.kafka.codec import Codec
@@ -56,6 +56,7 @@ class Client(Runs):
         *,
         run_id: str | None = None,
         version: str | None = None,
+        if_exists: IfExists | Literal["reject", "return", "replace"] = IfExists.REJECT,
         request_id: str | None = None,
         reason: str = "",
         requested_by: str = "",
@@ -65,8 +66,10 @@ class Client(Runs):
         """Start a run of a workflow, given by name (or ``name@version``) or as code, and wait until it was accepted.
 
         ``run_id``: chosen by the caller, or made here. ``version``: the newest deployed one, or that of the code.
-        ``request_id``: the same id asked again has one effect, so a caller that is not sure asks again with it.
-        ``input``: anything pydantic can write as JSON. ``wait=False`` returns when the request is safely in the log.
+        ``if_exists``: whether a run id that is taken is refused, means the run that is there, or is given to a new run
+        once the one that has it has ended. ``request_id``: the same id asked again has one effect, so a caller that is
+        not sure asks again with it. ``input``: anything pydantic can write as JSON. ``wait=False`` returns when the
+        request is safely in the log.
         Raises Conflict when the run id is taken, another Refused when anything is wrong with the request, Unavailable
         when no answer came in time.
         """
@@ -77,6 +80,7 @@ class Client(Runs):
             kind=RequestKind.START,
             workflow=name,
             version=pinned,
+            if_exists=IfExists(if_exists),
             payload=given,
             reason=reason or None,
             requested_by=requested_by or None,

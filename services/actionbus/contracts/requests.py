@@ -36,6 +36,19 @@ class RequestKind(StrEnum):
     """Move a live run to another version of its definition."""
 
 
+class IfExists(StrEnum):
+    """What a start means where there is a run of that id."""
+
+    UNKNOWN = "unknown"
+    """A word that a newer writer knows and this reader does not: as reject."""
+    REJECT = "reject"
+    """The start is refused."""
+    RETURN = "return"
+    """The start is accepted and means the run that is there, live or ended."""
+    REPLACE = "replace"
+    """A run that has ended makes room for a new one; a live one is not touched, and the start is refused."""
+
+
 class WorkflowRequest(Record):
     """Something asked of one run. The key of the record is the run id."""
 
@@ -47,6 +60,9 @@ class WorkflowRequest(Record):
     workflow: str | None = Field(default=None, description="start, signal with start: the workflow's name.")
     version: str | None = Field(
         default=None, description="start: the definition's version; the newest deployed one when null."
+    )
+    if_exists: IfExists = Field(
+        default=IfExists.REJECT, description="start: what it means where there is a run of that id."
     )
     payload: bytes | None = Field(
         default=None,

@@ -59,9 +59,9 @@ def advance(definition: Definition, run: WorkflowRun | None, event: Input, now: 
 def _start(definition: Definition, run: WorkflowRun | None, event: StartRequested, now: int, seq: int) -> Transition:
     if run is not None and event.request.kind is RequestKind.SIGNAL:
         return _request(definition, run, event.request, now, seq)
-    if run is not None:
+    if run is not None and not start.replaces(run, event.request):
         return start.second(run, event.request, now)
-    draft = start.begin(definition, event, now, seq)
+    draft = start.begin(definition, event, now, seq, before=run)
     return _after(draft, Outcome.APPLIED) if isinstance(draft, Draft) else draft
 
 
@@ -71,7 +71,7 @@ def _request(
     if run is None:
         event = verdict.rejected(request, None, "there is no run of that id", now)
         return Transition(run=None, outcome=Outcome.REJECTED, event=event)
-    if request.request_id in (*run.requests, run.start_request_id):
+    if request.request_id in start.known(run):
         event = verdict.accepted_before(request, run, "this request was carried out before", now)
         return Transition(run=run, outcome=Outcome.REPEATED, event=event)
     if request.kind is RequestKind.CANCEL and run.status is RunStatus.COMPENSATING:

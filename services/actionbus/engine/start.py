@@ -3,7 +3,7 @@
 from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.errors import IdentifierRefused, PayloadRefused
 from actionbus.contracts.events import EntryKind
-from actionbus.contracts.requests import RequestKind, WorkflowRequest
+from actionbus.contracts.requests import IfExists, RequestKind, WorkflowRequest
 from actionbus.contracts.run import RunStatus, TimerKind, WorkflowRun
 from actionbus.engine import failure, signal, verdict
 from actionbus.engine.definition import Definition
@@ -14,26 +14,50 @@ from actionbus.engine.template import sized
 from actionbus.engine.transition import Outcome, Transition
 
 
+def replaces(run: WorkflowRun, request: WorkflowRequest) -> bool:
+    """Whether a start makes a new run in the place of one that has ended."""
+    return (
+        request.kind is RequestKind.START
+        and request.if_exists is IfExists.REPLACE
+        and run.status.ended
+        and request.request_id not in known(run)
+    )
+
+
+def known(run: WorkflowRun) -> tuple[str, ...]:
+    """The ids of requests that were carried out on a run; none is carried out again."""
+    return (*run.requests, run.start_request_id)
+
+
 def second(run: WorkflowRun, request: WorkflowRequest, now: int) -> Transition:
-    """The run is there already: the same request is answered as the first time, any other is refused."""
-    if request.request_id == run.start_request_id:
+    """The run is there already: a start that was carried out is answered as before, any other as it asks for."""
+    if request.request_id in known(run):
         event = verdict.accepted_before(request, run, "this request started the run", now)
+        return Transition(run=run, outcome=Outcome.REPEATED, event=event)
+    if request.if_exists is IfExists.RETURN:
+        event = verdict.accepted_before(request, run, f"there is a run of that id: it is {run.status}", now)
         return Transition(run=run, outcome=Outcome.REPEATED, event=event)
     event = verdict.rejected(request, run, f"the run id is taken: that run is {run.status}", now)
     return Transition(run=run, outcome=Outcome.REJECTED, event=event)
 
 
-def begin(definition: Definition, event: StartRequested, now: int, seq: int) -> Draft | Transition:
-    """A run that is about to enter its first node, or the answer to a request that cannot be one."""
+def begin(
+    definition: Definition, event: StartRequested, now: int, seq: int, *, before: WorkflowRun | None = None
+) -> Draft | Transition:
+    """A run that is about to enter its first node, or the answer to a request that cannot be one.
+
+    ``before``: the ended run whose place it takes. The requests that were carried out on it stay known, so that one of
+    them that comes again does not begin a third.
+    """
     request = event.request
     data = _input(request)
     try:
         identifiers.run_id(request.run_id)
         definition.input_schema.check(payloads.decode(sized(data, definition.limits)))
     except IdentifierRefused as refused:
-        return _refused(request, str(refused), now)
+        return _refused(request, before, str(refused), now)
     except PayloadRefused as refused:
-        return _refused(request, f"the input is refused: {refused}", now)
+        return _refused(request, before, f"the input is refused: {refused}", now)
     run = WorkflowRun(
         run_id=request.run_id,
         incarnation=event.incarnation,
@@ -45,6 +69,7 @@ def begin(definition: Definition, event: StartRequested, now: int, seq: int) -> 
         txn_seq=seq,
         start_request_id=request.request_id,
         input=data,
+        requests=() if before is None else known(before)[-definition.limits.requests_kept :],
         trace=event.trace,
         created_at=now,
         updated_at=now,
@@ -58,15 +83,15 @@ def begin(definition: Definition, event: StartRequested, now: int, seq: int) -> 
     if request.kind is RequestKind.SIGNAL:
         refusal = signal.signal(draft, request)  # nothing waits yet: it is kept until something does
         if refusal is not None:
-            return _refused(request, refusal, now)
+            return _refused(request, before, refusal, now)
     if definition.graph.run_timeout_ms is not None:
         draft.arm(TimerKind.RUN_TIMEOUT, now + definition.graph.run_timeout_ms)
     draft.enter(ROOT)
     return draft
 
 
-def _refused(request: WorkflowRequest, reason: str, now: int) -> Transition:
-    return Transition(run=None, outcome=Outcome.REJECTED, event=verdict.rejected(request, None, reason, now))
+def _refused(request: WorkflowRequest, run: WorkflowRun | None, reason: str, now: int) -> Transition:
+    return Transition(run=run, outcome=Outcome.REJECTED, event=verdict.rejected(request, run, reason, now))
 
 
 def _input(request: WorkflowRequest) -> bytes:

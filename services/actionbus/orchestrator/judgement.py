@@ -8,7 +8,7 @@ from actionbus.contracts.errors import Conflict, PayloadRefused
 from actionbus.contracts.results import ActionError, Emit, ResultKind
 from actionbus.contracts.run import WorkflowRun
 from actionbus.engine import advance as engine
-from actionbus.engine import verdict
+from actionbus.engine import start, verdict
 from actionbus.engine.definition import Definition
 from actionbus.engine.inputs import Input, RequestMade, ResultReceived, StartRequested, TimerFired
 from actionbus.engine.transition import Outcome, Transition
@@ -55,7 +55,7 @@ def refuse(
 def _definition(
     charter: Charter, event: Input, run: WorkflowRun | None, now: int, *, certain: bool
 ) -> Definition | Transition:
-    if run is not None:
+    if run is not None and not (isinstance(event, StartRequested) and start.replaces(run, event.request)):
         definition = charter.definitions.of(run)
         if definition is not None:
             return definition
@@ -70,7 +70,7 @@ def _definition(
                 raise NotDeployed(request.workflow)
             if definition is None:
                 version = "" if request.version is None else f" version {request.version}"
-                return _rejected(event, None, f"the workflow {request.workflow!r}{version} is not deployed", now)
+                return _rejected(event, run, f"the workflow {request.workflow!r}{version} is not deployed", now)
             return definition
         case RequestMade(request=request):
             return _rejected(event, None, f"there is no run {request.run_id}", now)
