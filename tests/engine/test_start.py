@@ -163,3 +163,41 @@ def test_a_replacement_that_is_refused_leaves_the_run():
     before = play.run
     refused = play.starts("no number", request_id="start-2", if_exists=IfExists.REPLACE)
     assert (refused.outcome, refused.run) == (Outcome.REJECTED, before)
+
+
+def test_a_run_may_begin_later():
+    """Its first step is due at the time that was asked for, and its own time begins to count only then."""
+    play = Play(workflow(step("a"), run_timeout_ms=5_000))
+    play.starts(due_at=START + 60_000)
+    assert waiting(play.run) == {"wake": START + 60_000, "run_timeout": START + 65_000}
+    assert (sent(play), play.passes(59_999)) == ([], [])
+    play.passes(1)
+    assert told(play.last.event) == ["wait_ended (the time has come to begin)", "a#1 scheduled {}"]
+    play.passes(5_000)
+    has_ended(play, "TIMED_OUT")
+
+
+def test_a_run_that_has_not_begun_can_be_cancelled_or_let_go():
+    """Nothing was done, so nothing is undone; and whoever cannot wait lets it begin at once."""
+    play = Play(workflow(step("a", undo="u")))
+    play.starts(due_at=START + 60_000)
+    play.cancels()
+    has_ended(play, "CANCELLED")
+    play = Play(workflow(step("a")))
+    play.starts(due_at=START + 60_000)
+    play.moves("", START)
+    play.passes(0)
+    assert sent(play) == ["a/1"]
+
+
+def test_a_time_that_is_past_begins_at_once():
+    """A start that lay in its topic for longer than it wanted to wait does not wait any more."""
+    play = Play(workflow(step("a")))
+    play.starts(due_at=START - 1)
+    assert sent(play) == ["a/1"]
+
+
+def test_a_time_that_cannot_be_is_refused():
+    """A run is not begun in a year that nobody can write."""
+    play = Play(workflow(step("a")))
+    assert "due_at is no time in epoch milliseconds" in told(play.starts(due_at=2**62).event)[0]

@@ -46,6 +46,10 @@ def start(
         Literal["reject", "return", "replace"],
         typer.Option(help="What happens where a run has this id; only one that has ended is replaced."),
     ] = "reject",
+    at: Annotated[
+        str | None,
+        typer.Option(help="When its first step is due, as in 2026-12-24T18:00:00+01:00; at once if not given."),
+    ] = None,
     request_id: RequestId = None,
     reason: Reason = "",
     by: By = None,
@@ -64,7 +68,8 @@ def start(
 
     async def begin(client: Client) -> RunHandle:
         if named is None:
-            return await client.start(workflow, value, run_id=run_id, if_exists=if_exists, **more)
+            begin_at = None if at is None else arguments.moment(at)
+            return await client.start(workflow, value, run_id=run_id, if_exists=if_exists, begin_at=begin_at, **more)
         return await client.signal_with_start(workflow, named, payload, run_id=run_id or "", input=value, **more)
 
     async def work() -> Any:

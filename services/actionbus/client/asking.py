@@ -79,10 +79,7 @@ class Asking:
         A time that is past ends the waiting at once. Conflict also when nothing waits for a time there; PayloadRefused
         for a time without its zone.
         """
-        if until.tzinfo is None:
-            raise PayloadRefused(f"{until.isoformat()} says no time zone: give one, such as datetime.UTC")
-        due_at = round(until.timestamp() * 1000)
-        await self._ask(RequestKind.CHANGE_TIMER, asked, reason=reason, step=path, due_at=due_at)
+        await self._ask(RequestKind.CHANGE_TIMER, asked, reason=reason, step=path, due_at=milliseconds(until))
 
     async def _ask(self, kind: RequestKind, asked: Asked, *, reason: str, **fields: Any) -> None:
         request = WorkflowRequest(
@@ -120,3 +117,10 @@ def written(value: Any, most_bytes: int, what: str) -> bytes:
             f"{what} has {len(data)} bytes, {most_bytes} are allowed: store it elsewhere and pass its address"
         )
     return data
+
+
+def milliseconds(moment: datetime) -> int:
+    """Epoch milliseconds; raises PayloadRefused for a time without its zone."""
+    if moment.tzinfo is None:
+        raise PayloadRefused(f"{moment.isoformat()} says no time zone: give one, such as datetime.UTC")
+    return round(moment.timestamp() * 1000)

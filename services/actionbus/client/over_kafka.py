@@ -1,10 +1,11 @@
 """The client over Kafka: it needs the installation's topics and nothing else."""
 
 import uuid
+from datetime import datetime
 from typing import Any, Final, Literal, Self, Unpack
 
 from actionbus.client import run_ids
-from actionbus.client.asking import written
+from actionbus.client.asking import milliseconds, written
 from actionbus.client.desk import Desk
 from actionbus.client.handle import RunHandle
 from actionbus.client.interface import Asked, HasGraph, Runs
@@ -57,6 +58,7 @@ class Client(Runs):
         run_id: str | None = None,
         version: str | None = None,
         if_exists: IfExists | Literal["reject", "return", "replace"] = IfExists.REJECT,
+        begin_at: datetime | None = None,
         request_id: str | None = None,
         reason: str = "",
         requested_by: str = "",
@@ -67,9 +69,9 @@ class Client(Runs):
 
         ``run_id``: chosen by the caller, or made here. ``version``: the newest deployed one, or that of the code.
         ``if_exists``: whether a run id that is taken is refused, means the run that is there, or is given to a new run
-        once the one that has it has ended. ``request_id``: the same id asked again has one effect, so a caller that is
-        not sure asks again with it. ``input``: anything pydantic can write as JSON. ``wait=False`` returns when the
-        request is safely in the log.
+        once the one that has it has ended. ``begin_at``: when its first step is due; at once when not given.
+        ``request_id``: the same id asked again has one effect, so a caller that is not sure asks again with it.
+        ``input``: anything pydantic can write as JSON. ``wait=False`` returns when the request is safely in the log.
         Raises Conflict when the run id is taken, another Refused when anything is wrong with the request, Unavailable
         when no answer came in time.
         """
@@ -81,6 +83,7 @@ class Client(Runs):
             workflow=name,
             version=pinned,
             if_exists=IfExists(if_exists),
+            due_at=None if begin_at is None else milliseconds(begin_at),
             payload=given,
             reason=reason or None,
             requested_by=requested_by or None,

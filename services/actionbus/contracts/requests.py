@@ -73,10 +73,13 @@ class WorkflowRequest(Record):
         default=None, description="JSON. signal with a workflow: the input of the run that is started if there is none."
     )
     step: str | None = Field(
-        default=None, description="retry_step, skip_step, complete_step, change_timer: the path of the step or node."
+        default=None,
+        description="retry_step, skip_step, complete_step, change_timer: the path of the step or node; empty: root.",
     )
     due_at: int | None = Field(
-        default=None, description="change_timer: until when it waits now, epoch milliseconds by the broker's clock."
+        default=None,
+        description="Epoch milliseconds by the broker's clock. start: when the run begins, null: at once; "
+        "change_timer: until when it waits now.",
     )
     reason: str | None = Field(default=None, description="Why it is asked, in words for the history.")
     requested_by: str | None = Field(default=None, description="Who asks, in words for the history.")

@@ -8,6 +8,7 @@ from actionbus.contracts.results import ActionError
 from actionbus.contracts.run import RunStatus, StepState, StepStatus, Timer, TimerKind
 from actionbus.engine import compensate, end, fail, failure
 from actionbus.engine.draft import Draft
+from actionbus.engine.paths import ROOT
 from actionbus.engine.shapes import step as steps
 from actionbus.engine.transition import Outcome
 
@@ -42,6 +43,10 @@ def _retry(draft: Draft, step: StepState) -> None:
 
 
 def _wake(draft: Draft, path: str) -> None:
+    if path == ROOT:
+        draft.note(EntryKind.WAIT_ENDED, reason="the time has come to begin")
+        draft.enter(ROOT)
+        return
     place = draft.definition.place(path)
     if place is None:
         raise InvariantBroken(f"run {draft.run.run_id} has a timer for {path}, which its definition does not know")

@@ -10,6 +10,7 @@ from actionbus.engine.definition import Definition
 from actionbus.engine.draft import Draft
 from actionbus.engine.inputs import StartRequested
 from actionbus.engine.paths import ROOT
+from actionbus.engine.shapes.sleep import LATEST_MS
 from actionbus.engine.template import sized
 from actionbus.engine.transition import Outcome, Transition
 
@@ -51,6 +52,8 @@ def begin(
     """
     request = event.request
     data = _input(request)
+    if request.due_at is not None and not 0 <= request.due_at <= LATEST_MS:
+        return _refused(request, before, f"due_at is no time in epoch milliseconds: {request.due_at}", now)
     try:
         identifiers.run_id(request.run_id)
         definition.input_schema.check(payloads.decode(sized(data, definition.limits)))
@@ -84,9 +87,14 @@ def begin(
         refusal = signal.signal(draft, request)  # nothing waits yet: it is kept until something does
         if refusal is not None:
             return _refused(request, before, refusal, now)
+    begins = max(now, request.due_at or now)
     if definition.graph.run_timeout_ms is not None:
-        draft.arm(TimerKind.RUN_TIMEOUT, now + definition.graph.run_timeout_ms)
-    draft.enter(ROOT)
+        draft.arm(TimerKind.RUN_TIMEOUT, begins + definition.graph.run_timeout_ms)
+    if begins > now:
+        draft.note(EntryKind.WAIT_BEGAN, data=payloads.encode({"until": begins}))
+        draft.arm(TimerKind.WAKE, begins, ROOT)
+    else:
+        draft.enter(ROOT)
     return draft
 
 
