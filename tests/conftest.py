@@ -6,6 +6,7 @@ What a machine lacks is skipped visibly there, and is an error where the environ
 import asyncio
 import itertools
 import os
+import signal
 import tempfile
 import uuid
 import warnings
@@ -22,6 +23,8 @@ from support import apache_kafka as kafka_process
 from support import kafka_jars
 
 _COUNT = itertools.count()
+# What a shell starts in the background ignores Ctrl-C, and so would the commands that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # No test depends on how fast a machine is: on a crowded one an example takes longer than hypothesis expects.
 settings.register_profile("actionbus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("actionbus")

@@ -240,11 +240,10 @@ def free_ports(count: int) -> list[int]:
 
 
 def die_with_me() -> None:
-    """Ask Linux to kill this child when its parent dies; let it hear Ctrl-C also where its parent runs in background."""
+    """Ask Linux to kill this child when its parent dies; elsewhere do nothing."""
     import ctypes
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if os.uname().sysname == "Linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
 
