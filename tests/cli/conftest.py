@@ -1,4 +1,4 @@
-"""One `actionbus dev` for all tests that only look at it."""
+"""One `actionbus dev` for all tests of a file that only look at it."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from cli.installed import Dev
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # it costs half a processor even when nobody asks it anything
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """A whole installation, ready, that serves hello_app."""
     folder = tmp_path_factory.mktemp("dev")
