@@ -133,8 +133,7 @@ async def test_a_refused_batch_is_doubt(apache_kafka, prefix):
     good = await topic(connection, f"{prefix}.good")
     compacted = await topic(connection, f"{prefix}.compacted", **{"cleanup.policy": "compact"})
     small = await topic(connection, f"{prefix}.small", **{"max.message.bytes": "500"})
-    keyless = record("no key")
-    object.__setattr__(keyless, "key", None)
+    keyless = record("no key")._replace(key=None)
     for target, bad, reason in ((compacted, keyless, "without key"), (small, record("x" * 900), "max.message.bytes")):
         producer = TransactionalProducer(connection, f"{prefix}.a")
         await producer.start()
