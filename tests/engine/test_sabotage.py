@@ -182,8 +182,8 @@ BREAKAGES = {
     ),
     "request ids are not remembered": Breakage(
         "draft",
-        "self.requests = (*self.requests, request.request_id)[-kept:] if kept else ()",
-        "del kept",
+        "self.requests = remembered((*self.requests, request.request_id), self.definition.limits)",
+        "pass",
         test_operator.test_no_request_is_carried_out_twice,
     ),
     "a signal with start is not remembered": Breakage(

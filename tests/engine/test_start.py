@@ -201,3 +201,13 @@ def test_a_time_that_cannot_be_is_refused():
     """A run is not begun in a year that nobody can write."""
     play = Play(workflow(step("a")))
     assert "due_at is no time in epoch milliseconds" in told(play.starts(due_at=2**62).event)[0]
+
+
+def test_a_replacement_remembers_no_more_than_it_may():
+    """An id that is used again and again does not carry along the requests of all its runs."""
+    play = started(workflow(step("a"), limits=Limits(requests_kept=0)))
+    for number in range(2, 5):
+        play.succeeds("a")
+        play.incarnation = str(number)
+        play.starts(request_id=f"start-{number}", if_exists=IfExists.REPLACE)
+        assert play.run.requests == ()

@@ -6,6 +6,7 @@ from typing import Any
 from actionbus.contracts import payloads, templates
 from actionbus.contracts.errors import InvariantBroken, PayloadRefused
 from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
+from actionbus.contracts.limits import Limits
 from actionbus.contracts.model import trusted
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.requests import WorkflowRequest
@@ -248,8 +249,7 @@ class Draft:
     def accept(self, request: WorkflowRequest) -> None:
         """A request is carried out: it is told so, and never carried out again."""
         self.note(EntryKind.REQUEST_ACCEPTED, request_id=request.request_id)
-        kept = self.definition.limits.requests_kept
-        self.requests = (*self.requests, request.request_id)[-kept:] if kept else ()
+        self.requests = remembered((*self.requests, request.request_id), self.definition.limits)
 
     def note(self, kind: EntryKind, **fields: Any) -> None:
         """Add an entry to the event."""
@@ -328,3 +328,8 @@ class Draft:
         if stuck is None:
             return None
         return Incident(reason=stuck.stuck or "", step=stuck.path, since=self.now)
+
+
+def remembered(requests: tuple[str, ...], limits: Limits) -> tuple[str, ...]:
+    """As many of the latest requests as a run may remember."""
+    return requests[-limits.requests_kept :] if limits.requests_kept else ()

@@ -8,8 +8,8 @@ from actionbus.contracts.run import StepState, StepStatus, TimerKind
 from actionbus.engine import compensate, verdict
 from actionbus.engine.draft import Draft
 from actionbus.engine.shapes import step as steps
-from actionbus.engine.shapes.sleep import LATEST_MS
-from actionbus.engine.template import sized
+from actionbus.engine.shapes.sleep import sayable
+from actionbus.engine.template import fitting
 
 
 def retry_step(draft: Draft, request: WorkflowRequest) -> str | None:
@@ -61,9 +61,8 @@ def _by_hand(draft: Draft, request: WorkflowRequest, told: EntryKind) -> str | N
     if step.stuck is None and step.status not in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF):
         return f"the step {step.path} is {step.status}: it does not wait for an output"
     try:
-        value = payloads.decode(request.payload if request.payload is not None else b"null")
-        draft.definition.output_of(step.action).check(value)
-        output = sized(payloads.encode(value), draft.definition.limits)
+        schema = draft.definition.output_of(step.action)
+        value, output = fitting(request.payload, schema, draft.definition.limits)
     except PayloadRefused as refused:
         return f"the output does not fit the action {step.action}: {refused}"
     draft.disarm(step.path)
@@ -80,7 +79,7 @@ def change_timer(draft: Draft, request: WorkflowRequest) -> str | None:
     """Let what waits at a path wait until another time; the reason when nothing waits there."""
     if request.due_at is None:
         return "due_at is missing: say until when to wait, in epoch milliseconds"
-    if not 0 <= request.due_at <= LATEST_MS:
+    if not sayable(request.due_at):
         return f"due_at is no time in epoch milliseconds: {request.due_at}"
     waiting = [timer for timer in draft.timers if timer.step == request.step and timer.step is not None]
     chosen = next((timer for timer in waiting if timer.kind in (TimerKind.WAKE, TimerKind.RETRY)), None)

@@ -3,12 +3,11 @@
 from actionbus.contracts import payloads
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
-from actionbus.contracts.nodes import WaitNode
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.run import Signal
 from actionbus.engine.draft import Draft
 from actionbus.engine.shapes.wait import WaitShape
-from actionbus.engine.template import sized
+from actionbus.engine.template import fitting
 
 
 def signal(draft: Draft, request: WorkflowRequest) -> str | None:
@@ -21,24 +20,15 @@ def signal(draft: Draft, request: WorkflowRequest) -> str | None:
     if draft.run.ending is not None:
         return f"the run undoes what it did and will be {draft.run.ending}: it takes no signals"
     try:
-        value = payloads.decode(request.payload if request.payload is not None else b"null")
-        known[name].check(value)
-        payload = sized(payloads.encode(value), draft.definition.limits)
+        value, payload = fitting(request.payload, known[name], draft.definition.limits)
     except PayloadRefused as refused:
         return f"the signal {name} does not fit: {refused}"
-    return _deliver(draft, name, payload)
-
-
-def _deliver(draft: Draft, name: str, payload: bytes) -> str | None:
-    """Hand a checked signal to the node that has waited longest, or keep it; the reason when there is no room."""
-    data = payloads.encode({"signal": name, "payload": payloads.decode(payload)})
-    for path in draft.scopes:
+    data = payloads.encode({"signal": name, "payload": value})
+    for path in draft.scopes:  # the node that has waited longest comes first
         place = draft.definition.place(path)
-        if place is not None and isinstance(place.node, WaitNode) and place.node.signal == name:
+        if place is not None and isinstance(place.shape, WaitShape) and place.node.signal == name:
             draft.note(EntryKind.SIGNAL_RECEIVED, step=path, data=data)
-            shape = place.shape
-            if isinstance(shape, WaitShape):
-                shape.signalled(draft, place, path, payload)
+            place.shape.signalled(draft, place, path, payload)
             return None
     limit = draft.definition.limits.signals_buffered
     if len(draft.signals) >= limit:

@@ -7,10 +7,10 @@ from actionbus.contracts.requests import IfExists, RequestKind, WorkflowRequest
 from actionbus.contracts.run import RunStatus, TimerKind, WorkflowRun
 from actionbus.engine import failure, signal, verdict
 from actionbus.engine.definition import Definition
-from actionbus.engine.draft import Draft
+from actionbus.engine.draft import Draft, remembered
 from actionbus.engine.inputs import StartRequested
 from actionbus.engine.paths import ROOT
-from actionbus.engine.shapes.sleep import LATEST_MS
+from actionbus.engine.shapes.sleep import sayable
 from actionbus.engine.template import sized
 from actionbus.engine.transition import Outcome, Transition
 
@@ -52,7 +52,7 @@ def begin(
     """
     request = event.request
     data = _input(request)
-    if request.due_at is not None and not 0 <= request.due_at <= LATEST_MS:
+    if request.due_at is not None and not sayable(request.due_at):
         return _refused(request, before, f"due_at is no time in epoch milliseconds: {request.due_at}", now)
     try:
         identifiers.run_id(request.run_id)
@@ -72,7 +72,7 @@ def begin(
         txn_seq=seq,
         start_request_id=request.request_id,
         input=data,
-        requests=() if before is None else known(before)[-definition.limits.requests_kept :],
+        requests=() if before is None else remembered(known(before), definition.limits),
         trace=event.trace,
         created_at=now,
         updated_at=now,

@@ -7,6 +7,7 @@ from actionbus.contracts import payloads, templates
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.payloads import Json
+from actionbus.contracts.validation import Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,3 +54,13 @@ def sized(data: bytes, limits: Limits) -> bytes:
     if len(data) > limits.payload_bytes:
         raise PayloadRefused(f"{len(data)} bytes are more than {limits.payload_bytes}: pass a reference to it instead")
     return data
+
+
+def fitting(data: bytes | None, schema: Schema, limits: Limits) -> tuple[Json, bytes]:
+    """What somebody gave, nothing meaning null, as a value and as canonical JSON.
+
+    Raises PayloadRefused when it is no JSON, does not fit the schema, or is more than a payload may have.
+    """
+    value = payloads.decode(data if data is not None else b"null")
+    schema.check(value)
+    return value, sized(payloads.encode(value), limits)

@@ -95,3 +95,8 @@ def _reachable(moment: int) -> int:
     if moment > LATEST_MS:
         raise PayloadRefused(f"{moment} ms is beyond the year 9999")
     return moment
+
+
+def sayable(moment: int) -> bool:
+    """Whether epoch milliseconds are a time that text can say."""
+    return 0 <= moment <= LATEST_MS
