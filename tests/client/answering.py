@@ -110,7 +110,8 @@ class Answering:
         definition = self._definitions.get(name or "")
         if definition is None:
             reason = f"there is no workflow {name}" if name else "there is no run of that id"
-            await self.say(verdict.rejected(request, run, reason, record.timestamp_ms), record.partition)
+            refused = verdict.rejected(request, run, reason, record.timestamp_ms)
+            await self.say(refused.event, record.partition)
             return
         if request.kind is RequestKind.START or (request.kind is RequestKind.SIGNAL and request.workflow):
             trace = headers.trace_of(record)

@@ -69,20 +69,16 @@ def _request(
     definition: Definition, run: WorkflowRun | None, request: WorkflowRequest, now: int, seq: int
 ) -> Transition:
     if run is None:
-        event = verdict.rejected(request, None, "there is no run of that id", now)
-        return Transition(run=None, outcome=Outcome.REJECTED, event=event)
+        return verdict.rejected(request, None, "there is no run of that id", now)
     if request.request_id in start.known(run):
-        event = verdict.accepted_before(request, run, "this request was carried out before", now)
-        return Transition(run=run, outcome=Outcome.REPEATED, event=event)
+        return verdict.accepted_before(request, run, "this request was carried out before", now)
     if request.kind is RequestKind.CANCEL and run.status is RunStatus.COMPENSATING:
-        event = verdict.accepted_before(request, run, f"the run undoes what it did and will be {run.ending}", now)
-        return Transition(run=run, outcome=Outcome.REPEATED, event=event)
+        return verdict.accepted_before(request, run, f"the run undoes what it did and will be {run.ending}", now)
     draft = Draft(definition, run, now, seq)
     draft.accept(request)
     refused = f"the run has ended already: it is {run.status}" if run.status.ended else _carry_out(draft, request)
     if refused is not None:
-        event = verdict.rejected(request, run, refused, now)
-        return Transition(run=run, outcome=Outcome.REJECTED, event=event)
+        return verdict.rejected(request, run, refused, now)
     return _after(draft, Outcome.APPLIED)
 
 

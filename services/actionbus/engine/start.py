@@ -12,7 +12,7 @@ from actionbus.engine.inputs import StartRequested
 from actionbus.engine.paths import ROOT
 from actionbus.engine.shapes.sleep import sayable
 from actionbus.engine.template import sized
-from actionbus.engine.transition import Outcome, Transition
+from actionbus.engine.transition import Transition
 
 
 def replaces(run: WorkflowRun, request: WorkflowRequest) -> bool:
@@ -33,13 +33,10 @@ def known(run: WorkflowRun) -> tuple[str, ...]:
 def second(run: WorkflowRun, request: WorkflowRequest, now: int) -> Transition:
     """The run is there already: a start that was carried out is answered as before, any other as it asks for."""
     if request.request_id in known(run):
-        event = verdict.accepted_before(request, run, "this request started the run", now)
-        return Transition(run=run, outcome=Outcome.REPEATED, event=event)
+        return verdict.accepted_before(request, run, "this request started the run", now)
     if request.if_exists is IfExists.RETURN:
-        event = verdict.accepted_before(request, run, f"there is a run of that id: it is {run.status}", now)
-        return Transition(run=run, outcome=Outcome.REPEATED, event=event)
-    event = verdict.rejected(request, run, f"the run id is taken: that run is {run.status}", now)
-    return Transition(run=run, outcome=Outcome.REJECTED, event=event)
+        return verdict.accepted_before(request, run, f"there is a run of that id: it is {run.status}", now)
+    return verdict.rejected(request, run, f"the run id is taken: that run is {run.status}", now)
 
 
 def begin(
@@ -53,14 +50,14 @@ def begin(
     request = event.request
     data = _input(request)
     if request.due_at is not None and not sayable(request.due_at):
-        return _refused(request, before, f"due_at is no time in epoch milliseconds: {request.due_at}", now)
+        return verdict.rejected(request, before, f"due_at is no time in epoch milliseconds: {request.due_at}", now)
     try:
         identifiers.run_id(request.run_id)
         definition.input_schema.check(payloads.decode(sized(data, definition.limits)))
     except IdentifierRefused as refused:
-        return _refused(request, before, str(refused), now)
+        return verdict.rejected(request, before, str(refused), now)
     except PayloadRefused as refused:
-        return _refused(request, before, f"the input is refused: {refused}", now)
+        return verdict.rejected(request, before, f"the input is refused: {refused}", now)
     run = WorkflowRun(
         run_id=request.run_id,
         incarnation=event.incarnation,
@@ -86,7 +83,7 @@ def begin(
     if request.kind is RequestKind.SIGNAL:
         refusal = signal.signal(draft, request)  # nothing waits yet: it is kept until something does
         if refusal is not None:
-            return _refused(request, before, refusal, now)
+            return verdict.rejected(request, before, refusal, now)
     begins = max(now, request.due_at or now)
     if definition.graph.run_timeout_ms is not None:
         draft.arm(TimerKind.RUN_TIMEOUT, begins + definition.graph.run_timeout_ms)
@@ -96,10 +93,6 @@ def begin(
     else:
         draft.enter(ROOT)
     return draft
-
-
-def _refused(request: WorkflowRequest, run: WorkflowRun | None, reason: str, now: int) -> Transition:
-    return Transition(run=run, outcome=Outcome.REJECTED, event=verdict.rejected(request, run, reason, now))
 
 
 def _input(request: WorkflowRequest) -> bytes:

@@ -5,16 +5,19 @@ from actionbus.contracts.limits import Limits
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.run import RunStatus, WorkflowRun
 from actionbus.engine import failure
+from actionbus.engine.transition import Outcome, Transition
 
 
-def rejected(request: WorkflowRequest, run: WorkflowRun | None, reason: str, now: int) -> WorkflowEvent:
-    """The request was refused. ``run``: the run of that id, if there is one."""
-    return _verdict(EntryKind.REQUEST_REJECTED, request, run, reason, now)
+def rejected(request: WorkflowRequest, run: WorkflowRun | None, reason: str, now: int) -> Transition:
+    """The request was refused, and nothing changes. ``run``: the run of that id, if there is one."""
+    event = _verdict(EntryKind.REQUEST_REJECTED, request, run, reason, now)
+    return Transition(run=run, outcome=Outcome.REJECTED, event=event)
 
 
-def accepted_before(request: WorkflowRequest, run: WorkflowRun, reason: str, now: int) -> WorkflowEvent:
-    """The request had been carried out before it was asked again."""
-    return _verdict(EntryKind.REQUEST_ACCEPTED, request, run, reason, now)
+def accepted_before(request: WorkflowRequest, run: WorkflowRun, reason: str, now: int) -> Transition:
+    """The request had been carried out before it was asked again; nothing changes."""
+    event = _verdict(EntryKind.REQUEST_ACCEPTED, request, run, reason, now)
+    return Transition(run=run, outcome=Outcome.REPEATED, event=event)
 
 
 def said(request: WorkflowRequest, limits: Limits) -> str:

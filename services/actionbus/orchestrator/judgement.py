@@ -41,7 +41,7 @@ def refuse(
     """
     match event:
         case StartRequested() | RequestMade():
-            return _rejected(event, run, why.message, now)
+            return verdict.rejected(event.request, run, why.message, now)
         case ResultReceived() if run is not None and (definition := charter.definitions.of(run)) is not None:
             transition = engine.advance(definition, run, _as_failure(event, why), now, seq)
             still = _unwritable(charter, transition)
@@ -70,16 +70,13 @@ def _definition(
                 raise NotDeployed(request.workflow)
             if definition is None:
                 version = "" if request.version is None else f" version {request.version}"
-                return _rejected(event, run, f"the workflow {request.workflow!r}{version} is not deployed", now)
+                reason = f"the workflow {request.workflow!r}{version} is not deployed"
+                return verdict.rejected(request, run, reason, now)
             return definition
         case RequestMade(request=request):
-            return _rejected(event, None, f"there is no run {request.run_id}", now)
+            return verdict.rejected(request, None, f"there is no run {request.run_id}", now)
         case ResultReceived() | TimerFired():
             return Transition(run=None, outcome=Outcome.STALE)
-
-
-def _rejected(event: StartRequested | RequestMade, run: WorkflowRun | None, reason: str, now: int) -> Transition:
-    return Transition(run=run, outcome=Outcome.REJECTED, event=verdict.rejected(event.request, run, reason, now))
 
 
 def _as_failure(event: ResultReceived, why: ActionError) -> ResultReceived:
