@@ -24,6 +24,7 @@ from actionbus.contracts.run import (
     TimerKind,
     WorkflowRun,
 )
+from actionbus.engine import failure
 from actionbus.engine.definition import Definition
 from actionbus.engine.moves import Broken, Enter, Failed, Finished, Move, Resolve, Undone, Unwind, where
 from actionbus.engine.paths import below, static
@@ -90,6 +91,10 @@ class Draft:
     def fail(self, path: str, error: ActionError) -> None:
         """Let what is around the node at a path know that it failed for good."""
         self.moves.append(Failed(path, error))
+
+    def refuse(self, path: str, kind: str, why: PayloadRefused) -> None:
+        """Let the node at a path fail for a value that cannot be made; ``kind`` is one of the types in ``failure``."""
+        self.fail(path, failure.refused(kind, f"{path}: {why}"))
 
     def broken(self, step: StepState, error: ActionError) -> None:
         """Let a step's rules decide what follows the failure of its current attempt."""

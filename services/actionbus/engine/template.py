@@ -37,6 +37,11 @@ class Template:
             constant=None if roots else _constant(body),
         )
 
+    @classmethod
+    def maybe(cls, body: Json) -> Self | None:
+        """The same, where null means that there is no template."""
+        return None if body is None else cls.of(body)
+
 
 def _named(paths: list[templates.Path], root: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(path[1]) for path in paths if path[0] == root and len(path) > 1))

@@ -38,7 +38,7 @@ class ChooseShape(Shape):
         try:
             chosen = self._chosen(draft, place, path)
         except PayloadRefused as refused:
-            draft.fail(path, failure.refused(failure.CONDITION_REFUSED, f"{path}: {refused}"))
+            draft.refuse(path, failure.CONDITION_REFUSED, refused)
             return
         draft.note(EntryKind.BRANCH_CHOSEN, step=path, data=payloads.encode({"chosen": chosen}))
         if chosen is None:

@@ -51,7 +51,7 @@ class EmitShape(Shape):
             key = _key(draft.fill(plan.key, path))
             value = draft.fill_bytes(plan.value, path)
         except PayloadRefused as refused:
-            draft.fail(path, failure.refused(failure.INPUT_REFUSED, f"{path}: {refused}"))
+            draft.refuse(path, failure.INPUT_REFUSED, refused)
             return
         if value == b"null":
             draft.emits.append(Emit(topic=plan.topic, key=key))

@@ -71,7 +71,7 @@ class MapShape(Shape):
         try:
             items = _items(draft.fill(place.plan, path), draft.definition.limits.map_items)
         except PayloadRefused as refused:
-            draft.fail(path, failure.refused(failure.INPUT_REFUSED, f"{path}: {refused}"))
+            draft.refuse(path, failure.INPUT_REFUSED, refused)
             return
         counts = Counts(items=len(items))
         draft.note(EntryKind.LOOP_BEGAN, step=path, data=payloads.encode({"items": len(items)}))
@@ -147,7 +147,7 @@ class MapShape(Shape):
         try:
             output = sized(gathering.joined(gathered, counts.items), draft.definition.limits)
         except PayloadRefused as refused:
-            draft.fail(path, failure.refused(failure.RESULT_TOO_LARGE, f"{path}: {refused}"))
+            draft.refuse(path, failure.RESULT_TOO_LARGE, refused)
         else:
             draft.finish(path, output)
 

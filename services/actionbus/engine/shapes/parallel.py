@@ -92,7 +92,7 @@ class ParallelShape(Shape):
         try:
             output = sized(gathering.joined(gathered, len(place.node.branches)), draft.definition.limits)
         except PayloadRefused as refused:
-            draft.fail(path, failure.refused(failure.RESULT_TOO_LARGE, f"{path}: {refused}"))
+            draft.refuse(path, failure.RESULT_TOO_LARGE, refused)
         else:
             draft.finish(path, output)
 

@@ -50,7 +50,7 @@ class RaiseShape(Shape):
             message = draft.fill(plan.message, path)
             details = draft.fill_bytes(plan.details, path)
         except PayloadRefused as refused:
-            draft.fail(path, failure.refused(failure.INPUT_REFUSED, f"{path}: {refused}"))
+            draft.refuse(path, failure.INPUT_REFUSED, refused)
             return
         error = ActionError(
             type=plan.error_type,

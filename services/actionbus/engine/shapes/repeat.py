@@ -42,8 +42,8 @@ class RepeatShape(Shape):
         """See ``RepeatPlan``."""
         del graph
         return RepeatPlan(
-            wanted=None if node.while_ is None else Template.of(node.while_),
-            done=None if node.until is None else Template.of(node.until),
+            wanted=Template.maybe(node.while_),
+            done=Template.maybe(node.until),
         )
 
     def enter(self, draft: "Draft", place: "Place", path: str) -> None:
@@ -108,4 +108,4 @@ class RepeatShape(Shape):
 
     def _refused(self, draft: "Draft", path: str, refused: PayloadRefused) -> None:
         draft.close(path)
-        draft.fail(path, failure.refused(failure.CONDITION_REFUSED, f"{path}: {refused}"))
+        draft.refuse(path, failure.CONDITION_REFUSED, refused)

@@ -37,7 +37,7 @@ class SequenceShape(Shape):
         del graph
         return SequencePlan(
             ids=tuple(each.id for each in node.nodes),
-            output=None if node.output is None else Template.of(node.output),
+            output=Template.maybe(node.output),
         )
 
     def enter(self, draft: "Draft", place: "Place", path: str) -> None:
@@ -59,6 +59,6 @@ class SequenceShape(Shape):
         try:
             output = None if plan.output is None else draft.fill_bytes(plan.output, path)
         except PayloadRefused as refused:
-            draft.fail(path, failure.refused(failure.OUTPUT_REFUSED, f"{path}: {refused}"))
+            draft.refuse(path, failure.OUTPUT_REFUSED, refused)
         else:
             draft.finish(path, output)

@@ -33,6 +33,6 @@ class SetShape(Shape):
         try:
             value = draft.fill_bytes(place.plan, path)
         except PayloadRefused as refused:
-            draft.fail(path, failure.refused(failure.INPUT_REFUSED, f"{path}: {refused}"))
+            draft.refuse(path, failure.INPUT_REFUSED, refused)
         else:
             draft.finish(path, value)

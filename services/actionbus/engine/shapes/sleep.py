@@ -43,8 +43,8 @@ class SleepShape(Shape):
         """See ``SleepPlan``."""
         del graph
         return SleepPlan(
-            for_ms=None if node.for_ms is None else Template.of(node.for_ms),
-            until=None if node.until is None else Template.of(node.until),
+            for_ms=Template.maybe(node.for_ms),
+            until=Template.maybe(node.until),
         )
 
     def enter(self, draft: "Draft", place: "Place", path: str) -> None:
@@ -52,7 +52,7 @@ class SleepShape(Shape):
         try:
             due = self._due(draft, place.plan, path)
         except PayloadRefused as refused:
-            draft.fail(path, failure.refused(failure.INPUT_REFUSED, f"{path}: {refused}"))
+            draft.refuse(path, failure.INPUT_REFUSED, refused)
             return
         if due <= draft.now:
             draft.finish(path)

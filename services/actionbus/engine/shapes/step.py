@@ -80,7 +80,7 @@ class StepShape(Shape):
             undo=Template.of(node.undo.input) if node.undo else None,
             retry=node.retry or spec.retry,
             rules=node.rules,
-            conditions=tuple(None if rule.when is None else Template.of(rule.when) for rule in node.rules),
+            conditions=tuple(Template.maybe(rule.when) for rule in node.rules),
             start_to_close_ms=node.start_to_close_ms or spec.start_to_close_ms,
             schedule_to_start_ms=node.schedule_to_start_ms,
             schedule_to_close_ms=node.schedule_to_close_ms,

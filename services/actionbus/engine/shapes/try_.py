@@ -64,7 +64,7 @@ class TryShape(Shape):
     def plan(self, node: TryNode, graph: Graph) -> tuple[Template | None, ...]:
         """The conditions of its rules."""
         del graph
-        return tuple(None if rule.when is None else Template.of(rule.when) for rule in node.rules)
+        return tuple(Template.maybe(rule.when) for rule in node.rules)
 
     def enter(self, draft: "Draft", place: "Place", path: str) -> None:
         """Try the block."""
