@@ -3,7 +3,14 @@
 They are kept as lines, the place and a space before the JSON, so that one more costs no look at those before it.
 """
 
-from actionbus.contracts.errors import InvariantBroken
+from typing import TYPE_CHECKING
+
+from actionbus.contracts.errors import InvariantBroken, PayloadRefused
+from actionbus.engine import failure
+from actionbus.engine.template import sized
+
+if TYPE_CHECKING:  # the draft uses the definition, which looks through every node with the shapes that gather
+    from actionbus.engine.draft import Draft
 
 _NULL = b"null"
 
@@ -34,3 +41,13 @@ def joined(gathered: bytes | None, length: int) -> bytes:
                 raise InvariantBroken(f"an output for the place {int(place)} of {length}")
             found[int(place)] = output
     return b"[" + b",".join(found) + b"]"
+
+
+def hand_on(draft: "Draft", path: str, gathered: bytes | None, length: int) -> None:
+    """Let the node at a path be done with the list; one that is too large fails it."""
+    try:
+        output = sized(joined(gathered, length), draft.definition.limits)
+    except PayloadRefused as refused:
+        draft.refuse(path, failure.RESULT_TOO_LARGE, refused)
+    else:
+        draft.finish(path, output)

@@ -19,7 +19,7 @@ from actionbus.contracts.results import ActionError
 from actionbus.contracts.run import ScopeState, TimerKind
 from actionbus.engine import failure, gathering
 from actionbus.engine.shapes.shape import Shape
-from actionbus.engine.template import Template, sized
+from actionbus.engine.template import Template
 
 if TYPE_CHECKING:  # as in shape.py
     from actionbus.engine.definition import Place
@@ -143,13 +143,8 @@ class MapShape(Shape):
         draft.close(path)
         if place.path not in draft.definition.wanted:
             draft.finish(path)
-            return
-        try:
-            output = sized(gathering.joined(gathered, counts.items), draft.definition.limits)
-        except PayloadRefused as refused:
-            draft.refuse(path, failure.RESULT_TOO_LARGE, refused)
         else:
-            draft.finish(path, output)
+            gathering.hand_on(draft, path, gathered, counts.items)
 
 
 def _items(value: Json, most: int) -> list[Any]:

@@ -7,13 +7,11 @@ succeeded and the others are being undone.
 from typing import TYPE_CHECKING
 
 from actionbus.contracts import payloads
-from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.nodes import ParallelNode
 from actionbus.contracts.results import ActionError
 from actionbus.engine import failure, gathering
 from actionbus.engine.shapes.shape import Shape
-from actionbus.engine.template import sized
 
 if TYPE_CHECKING:  # as in shape.py
     from actionbus.engine.definition import Place
@@ -89,12 +87,7 @@ class ParallelShape(Shape):
     def _close(self, draft: "Draft", place: "Place", path: str) -> None:
         gathered = draft.scopes[path].gathered
         draft.close(path)
-        try:
-            output = sized(gathering.joined(gathered, len(place.node.branches)), draft.definition.limits)
-        except PayloadRefused as refused:
-            draft.refuse(path, failure.RESULT_TOO_LARGE, refused)
-        else:
-            draft.finish(path, output)
+        gathering.hand_on(draft, path, gathered, len(place.node.branches))
 
 
 def _enough(node: ParallelNode) -> int:

@@ -92,7 +92,7 @@ def _moment(value: Json) -> int:
 
 
 def _reachable(moment: int) -> int:
-    if moment > LATEST_MS:
+    if not sayable(moment):
         raise PayloadRefused(f"{moment} ms is beyond the year 9999")
     return moment
 
