@@ -16,6 +16,8 @@ from actionbus.contracts.errors import IdentifierRefused
 RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 NAME: Final = re.compile(r"[a-z0-9-]{1,100}")
 VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
+TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")  # of Kafka's own grammar
+ERROR_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 POSITION_KEY: Final = b"!position"
 UNDO: Final = "undo"
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"

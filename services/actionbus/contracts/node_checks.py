@@ -1,9 +1,8 @@
 """Whether one node can be carried out as it is written: a function for each kind, each mistake a sentence."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import assert_never
 
 from actionbus.contracts import identifiers
 from actionbus.contracts.decisions import Call, Fallback, Retry, RetryPolicy, Rule
@@ -29,9 +28,6 @@ from actionbus.contracts.nodes import (
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.reading import FALLBACK, PLAIN, RULE, UNDO, Reading
 from actionbus.contracts.validation import Schema
-
-_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_ERROR_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +114,7 @@ class NodeChecks:
             yield f"{where}: there is no action {call.action} in this definition; it holds {known}"
 
     def _raise(self, where: str, path: str, node: RaiseNode) -> Iterator[str]:
-        if _ERROR_TYPE.fullmatch(node.error_type) is None:
+        if identifiers.ERROR_TYPE.fullmatch(node.error_type) is None:
             yield f"{where}: {node.error_type!r} is no error type: use a name such as CardRefused"
         yield from self.reading.mistakes(where, node.message, path)
         yield from self.reading.mistakes(where, node.details, path)
@@ -175,7 +171,7 @@ def policy(where: str, given: RetryPolicy) -> Iterator[str]:
 
 def topic(where: str, name: str) -> Iterator[str]:
     """Why a text is no topic."""
-    if _TOPIC.fullmatch(name) is None or name in (".", ".."):
+    if identifiers.TOPIC.fullmatch(name) is None or name in (".", ".."):
         yield f"{where}: {name!r} is no topic name: use 1 to 249 of A-Z a-z 0-9 . _ -"
 
 

@@ -1,7 +1,6 @@
 """Actions: a user's function with an id, and everything that the worker and the workflow must know of it."""
 
 import inspect
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack
 
@@ -23,7 +22,6 @@ EncodingName = Literal["avro", "json"]
 DEFAULT_STORE: Final = "default"
 DEFAULT_TIMEOUT: Final = "1m"
 DEFAULT_CONCURRENCY: Final = 100
-TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 class Options(TypedDict, total=False):
@@ -159,7 +157,7 @@ def _store(effect: Effect, store: str | None) -> str | None:
 
 
 def _topic(topic: str) -> str:
-    if TOPIC.fullmatch(topic) is None:
+    if identifiers.TOPIC.fullmatch(topic) is None:
         raise DefinitionRefused(f"emits: {topic!r} is no topic name: use 1 to 249 of A-Z a-z 0-9 . _ -")
     return topic
 

@@ -8,11 +8,11 @@ it returns is what the block gives. How each kind of node is written stands in `
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final, NoReturn, ParamSpec, TypeVar, overload
+from typing import Any, NoReturn, ParamSpec, TypeVar, overload
 
+from actionbus.contracts import identifiers
 from actionbus.contracts.nodes import EmitNode, RaiseNode, SetNode
 from actionbus.sdk import blocks, branches, loops, place, shape, step, waits
-from actionbus.sdk.action import TOPIC
 from actionbus.sdk.call import Call
 from actionbus.sdk.draft import Draft
 from actionbus.sdk.duration import Duration
@@ -31,7 +31,6 @@ C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
 Block = Callable[[], R]
-ERROR_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 
 
 class Flow:
@@ -77,7 +76,7 @@ class Flow:
     def emit(self, topic: str, *, key: Any = None, value: Any = None, id: str | None = None) -> None:  # noqa: A002 - the user's word
         """Add a record that is published to a topic when the run gets here: exactly once."""
         writing = self._draft.writing()
-        if TOPIC.fullmatch(topic) is None:
+        if identifiers.TOPIC.fullmatch(topic) is None:
             raise writing.refusal(f"{topic!r} is no topic name: use 1 to 249 of A-Z a-z 0-9 . _ -")
         default = re.sub(r"[^a-z0-9]+", "-", f"emit-{topic.lower()}").strip("-")
         node = self._draft.claim(id, default, writing, 'flow.emit(..., id="...")')
@@ -112,7 +111,7 @@ class Flow:
         """Add a failure of this type: the rules of the blocks around it answer it, else the run is undone."""
         writing = self._draft.writing()
         name = error if isinstance(error, str) else error.__name__
-        if ERROR_TYPE.fullmatch(name) is None:
+        if identifiers.ERROR_TYPE.fullmatch(name) is None:
             raise writing.refusal(f"{name!r} is no error type: use a name such as CardRefused")
         node = self._draft.claim(id, self._draft.number("fail"), writing, 'flow.fail(..., id="...")')
         said = {"message": writing.value(message, str, "message"), "details": writing.open(details, "details")[0]}
