@@ -11,7 +11,7 @@ from actionbus.contracts.definitions import WorkflowDefinition
 from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.model import Record
 from actionbus.contracts.positions import ShardPosition
-from actionbus.contracts.requests import IfExists, RequestKind, WorkflowRequest
+from actionbus.contracts.requests import ChildReport, IfExists, RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, ActionResult, Emit, ResultKind
 from actionbus.contracts.run import (
     Compensation,
@@ -19,6 +19,7 @@ from actionbus.contracts.run import (
     Held,
     HeldKind,
     Incident,
+    Parent,
     RunStatus,
     ScopeState,
     Signal,
@@ -35,6 +36,7 @@ ERROR = ActionError(
 DECISION = Decision(
     step="send-mail", attempt=5, decision="fallback", rule="MailboxFull", reason="the rule for MailboxFull", at=1_004
 )
+PARENT = Parent(run_id="order-7", incarnation="1z", path="items[3].ship", waits=True, depth=2)
 REQUEST = WorkflowRequest(
     request_id="request-1",
     run_id="signup-1",
@@ -47,6 +49,8 @@ REQUEST = WorkflowRequest(
     start_input=b'{"n":1}',
     step="send-mail",
     due_at=2_000,
+    parent=PARENT,
+    child=ChildReport(run_id="ship-1", incarnation="2s", status=RunStatus.FAILED, output=b"{}", error=ERROR),
     reason="the form was sent",
     requested_by="the web shop",
     requested_at=1_000,
@@ -126,6 +130,7 @@ RUN = WorkflowRun(
     held=(Held(kind=HeldKind.UNWIND, path="inner", below="inner.send-mail"),),
     requests=("request-1", "request-2"),
     next_timer=2,
+    parent=PARENT,
     trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     created_at=1_000,
     updated_at=1_005,

@@ -16,6 +16,7 @@ from actionbus.contracts.limits import DEFAULT_LIMITS
 from actionbus.contracts.nodes import (
     BlockRule,
     Case,
+    ChildNode,
     ChooseNode,
     EmitNode,
     Handle,
@@ -108,6 +109,11 @@ def wait(name, signal, **fields) -> WaitNode:
     return WaitNode(id=name, signal=signal, **fields)
 
 
+def child(name, workflow="other", **fields) -> ChildNode:
+    """A run of its own; ``undo`` is a call."""
+    return ChildNode(id=name, workflow=workflow, **fields)
+
+
 def sleep(name, for_ms=None, until=None) -> SleepNode:
     """Time that passes."""
     return SleepNode(id=name, for_ms=for_ms, until=until)
@@ -185,8 +191,8 @@ def workflow(*nodes, limits=DEFAULT_LIMITS, actions=(), **fields) -> Definition:
 
 def _actions(plain: Graph):
     for _, node, _ in plain.nodes():
+        if isinstance(node, StepNode | ChildNode) and node.undo:
+            yield node.undo.action
         if isinstance(node, StepNode):
             yield node.call.action
-            if node.undo:
-                yield node.undo.action
             yield from (rule.then.call.action for rule in node.rules if isinstance(rule.then, Fallback))

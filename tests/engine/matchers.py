@@ -54,7 +54,7 @@ def is_ignored(play, transition, outcome: Outcome = Outcome.STALE) -> None:
     assert transition.outcome is outcome, f"{transition.outcome}: {told(transition.event)}"
     assert transition.run is before
     assert transition.event is None
-    assert transition.emits == ()
+    assert (transition.emits, transition.requests) == ((), ())
 
 
 def _sentence(entry: EventEntry) -> str:

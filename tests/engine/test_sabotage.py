@@ -8,6 +8,7 @@ import pytest
 
 from actionbus.engine.shapes import SHAPES
 from engine import (
+    test_child,
     test_compensate,
     test_complete,
     test_fail,
@@ -170,9 +171,39 @@ BREAKAGES = {
     ),
     "a wait outlives what was given up": Breakage(
         "draft",
-        "for each, scope in self.scopes.items() if not below(each, path)",
-        "for each, scope in self.scopes.items()",
+        "[each for each in self.scopes.values() if below(each.path, path)]",
+        "[]",
         test_wait.test_a_wait_that_is_given_up_takes_no_signal,
+    ),
+    "the end of another run's child counts": Breakage(
+        "child",
+        "if (parent.run_id, parent.incarnation) != (draft.run.run_id, draft.run.incarnation):",
+        "if False:",
+        test_child.test_a_report_for_an_earlier_run_of_that_id_is_ignored,
+    ),
+    "a run is cancelled that somebody else started": Breakage(
+        "advance",
+        "if request.parent is not None and not child.started_by(run, request.parent):",
+        "if False:",
+        test_child.test_a_run_that_somebody_else_started_is_left_alone,
+    ),
+    "nobody hears that a start was refused": Breakage(
+        "verdict",
+        "requests=report.of_refusal(request, reason, now)",
+        "requests=()",
+        _with(test_child.test_a_start_that_is_refused_fails_the_node, "taken"),
+    ),
+    "undoing does not wait for a cancelled child": Breakage(
+        "shapes.child",
+        "        if node.give_up is GiveUp.CANCEL:\n",
+        "        if False:\n",
+        test_child.test_what_the_run_did_is_undone_once_the_child_has_ended,
+    ),
+    "a child that completed too late is not undone": Breakage(
+        "child",
+        "    if undo is None:\n",
+        "    if True:\n",
+        test_child.test_a_child_that_completed_before_it_was_cancelled_is_undone,
     ),
     "an incident outlives what was given up": Breakage(
         "draft",

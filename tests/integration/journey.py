@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from actionbus.client import RunHandle
-from actionbus.contracts.definitions import Graph
+from actionbus.contracts.definitions import ActionSpec, Graph
 from actionbus.contracts.events import EntryKind, EventEntry
 from actionbus.contracts.run import WorkflowRun
 from actionbus.contracts.topics import Topics
@@ -21,6 +21,7 @@ from engine.graphs import (
     call,
     caught,
     cel,
+    child,
     choose,
     each,
     graph,
@@ -67,9 +68,37 @@ def workflow(version: str, timeout_ms: int) -> Graph:
         step("depart", input=NAME),
         name="journey",
         version=version,
-        actions=[each.spec for each in registry.load(str(APP)).actions.values()],
+        actions=_actions(),
         output={name: ref("steps", name) for name in ("bookings", "way", "bags", "papers", "approval", "pay")},
     )
+
+
+def convoy() -> Graph:
+    """A run that starts one of ``trip`` for each of its names, waits for all, and departs."""
+    trip = child("trip", "trip", input={"name": ref("scope", "trips", "item"), "gate": ref("input", "gate")})
+    undo = call("unbook", name=ref("made"))
+    return graph(
+        each("trips", ref("input", "names"), trip.model_copy(update={"undo": undo})),
+        step("depart", input={"name": ref("input", "name")}),
+        name="convoy",
+        actions=_actions(),
+        output=ref("steps", "trips"),
+    )
+
+
+def trip() -> Graph:
+    """What a convoy waits for."""
+    return graph(
+        step("book", input=NAME, undo=call("unbook", **NAME)),
+        step("board", input={"gate": ref("input", "gate")}),
+        name="trip",
+        actions=_actions(),
+        output=ref("steps", "book"),
+    )
+
+
+def _actions() -> list[ActionSpec]:
+    return [each.spec for each in registry.load(str(APP)).actions.values()]
 
 
 def given(name: str, **more: Any) -> dict[str, Any]:
@@ -108,11 +137,11 @@ class Journeys:
 
 
 async def provide(installation: Installation) -> None:
-    """Deploy the journey, in both versions: its shapes have no words in the SDK that the module could use."""
+    """Deploy the journey, in both versions, and the convoy: their shapes have no words in the SDK that the module could use."""
     names, codec = Topics(installation.prefix), Codec()
     async with Admin(installation.connection) as admin:
         exist = await admin.topics()
-    wanted = [workflow("1", LONG_MS), workflow("2", SHORT_MS)]
+    wanted = [workflow("1", LONG_MS), workflow("2", SHORT_MS), convoy(), trip()]
     judged = deploy.judge(wanted, {}, exist, names)
     await deploy.deploy(installation.connection, names, codec, judged, by="a test")
 

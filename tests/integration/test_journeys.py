@@ -1,6 +1,7 @@
 """Runs of every shape, and all that people may ask of them, with real processes on both brokers."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -205,3 +206,49 @@ async def test_times_and_signals_survive_a_kill_of_the_orchestrator(journeys: Jo
     ]
     assert woke >= round(due.timestamp() * 1000)
     assert [signal.payload for signal in before.signals] == [b'"Ada"']
+
+
+NAMES = [f"van-{number}" for number in range(5)]
+
+
+async def test_a_run_waits_for_the_runs_that_it_starts(client: Client) -> None:
+    """They live on several shards; what they give comes back in the order of the list."""
+    run = await client.start("convoy@1", {"name": "fleet", "names": NAMES, "gate": ""}, run_id="fleet")
+    assert await run.result(WAIT_SECONDS) == [f"booked {name}" for name in NAMES]
+    started = await told(run, EntryKind.CHILD_STARTED)
+    ended = await told(run, EntryKind.CHILD_ENDED)
+    assert (len(started), len(ended)) == (len(NAMES), len(NAMES))
+    child = client.handle(json.loads(started[0].data or b"")["run_id"])
+    assert (await child.state()).status is RunStatus.COMPLETED
+
+
+async def test_what_completed_children_did_is_taken_back(journeys: Journeys, client: Client) -> None:
+    """A step after them fails for good: each is undone by what its node says, the last first."""
+    journeys.mark("strike.strike").touch()
+    run = await client.start("convoy@1", {"name": "strike", "names": NAMES, "gate": ""}, run_id="strike")
+    with pytest.raises(RunFailed, match="there is a strike"):
+        await run.result(WAIT_SECONDS)
+    undone = [entry.step for entry in await told(run, EntryKind.STEP_COMPENSATED)]
+    assert sorted(undone) == [f"trips[{number}]" for number in range(len(NAMES))]
+
+
+async def test_children_are_undone_with_their_run_while_the_orchestrator_is_killed(
+    journeys: Journeys, client: Client
+) -> None:
+    """The cancellation reaches every child once; the run ends after all of them have."""
+    run = await client.start("convoy@1", {"name": "jam", "names": NAMES, "gate": "jam"}, run_id="jam")
+    children = [client.handle(f"jam:{(await run.state()).incarnation}:trips_{n}_") for n in range(len(NAMES))]
+
+    async def boarding() -> bool:
+        return all(["board" in {step.path for step in (await each.state()).steps} for each in children])
+
+    await until(boarding, "every child has booked and boards")
+    await run.cancel(reason="the road is closed")
+    await asyncio.to_thread(journeys.orchestrator.kill)
+    journeys.orchestrator = journeys.installation.orchestrator()
+    with pytest.raises(RunFailed, match="the road is closed"):
+        await run.result(WAIT_SECONDS)
+    journeys.mark("jam.open").touch()
+    for each in children:
+        assert (await each.state()).status is RunStatus.CANCELLED
+        assert [entry.step for entry in await told(each, EntryKind.STEP_COMPENSATED)] == ["book"]

@@ -129,10 +129,24 @@ def _about_data(entry: EventEntry, why: str) -> str:  # noqa: PLR0911 - a table 
         case EntryKind.SIGNAL_RECEIVED:
             kept = "" if entry.step else ", before anything waited for it"
             return f"The signal {fields.get('signal', 'of some name')} came{kept}."
+        case EntryKind.CHILD_STARTED | EntryKind.CHILD_ENDED | EntryKind.CHILD_GIVEN_UP:
+            return f"{step}: {_about_child(entry, fields)}."
         case EntryKind.TIMER_CHANGED:
             return f"{step} waits{_moment(fields.get('to'))} now: {why}."
         case _:
             raise InvariantBroken(f"there are no words for {entry.kind}")
+
+
+def _about_child(entry: EventEntry, fields: dict[str, Any]) -> str:
+    run = f"the run {fields.get('run_id', '')}"
+    match entry.kind:
+        case EntryKind.CHILD_STARTED:
+            return f"{run} of {fields.get('workflow', 'a workflow')} is started"
+        case EntryKind.CHILD_GIVEN_UP:
+            return f"{run} is not needed any more and is asked to {fields.get('asked', 'end')}"
+        case _:
+            because = f": {entry.reason.rstrip('.')}" if entry.reason else ""
+            return f"{run} is {fields.get('status', 'over')}{because}"
 
 
 def _decision(decision: Decision | None) -> str:

@@ -6,11 +6,10 @@ How a graph is run stands in ``engine``; what cannot be known before a topic or 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from actionbus.contracts import identifiers
 from actionbus.contracts.definitions import Graph
-from actionbus.contracts.errors import DefinitionRefused, IdentifierRefused
+from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import Limits
-from actionbus.contracts.node_checks import NodeChecks, grammar, policy, schema, topic
+from actionbus.contracts.node_checks import NodeChecks, grammar, policy, schema, topic, version
 from actionbus.contracts.nodes import WaitNode
 from actionbus.contracts.reading import Reading
 
@@ -57,10 +56,7 @@ def _size(graph: Graph, limits: Limits) -> Iterator[str]:
 
 def _names(graph: Graph) -> Iterator[str]:
     yield from grammar("workflow id", graph.name)
-    try:
-        identifiers.version(graph.version)
-    except IdentifierRefused as refused:
-        yield str(refused)
+    yield from version(graph.version)
     yield from schema("the workflow's input", graph.input_schema)
     yield from schema("the workflow's output", graph.output_schema)
 

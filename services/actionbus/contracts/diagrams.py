@@ -7,6 +7,7 @@ from typing import Final
 from actionbus.contracts import templates
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.nodes import (
+    ChildNode,
     ChooseNode,
     MapNode,
     Node,
@@ -129,6 +130,8 @@ def _title(node: Node) -> str:
     match node:
         case StepNode():
             return node.id if node.id == node.call.action else f"{node.id}: {node.call.action}"
+        case ChildNode():
+            return node.id if node.id == node.workflow else f"{node.id}: {node.workflow}"
         case WaitNode():
             return f"{node.id}: wait for {node.signal}"
         case ParallelNode(enough=int(enough)):

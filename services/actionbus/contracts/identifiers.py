@@ -13,6 +13,7 @@ from typing import Final
 
 from actionbus.contracts.errors import IdentifierRefused
 
+RUN_ID_LENGTH: Final = 200
 RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 NAME: Final = re.compile(r"[a-z0-9-]{1,100}")
 VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
@@ -67,6 +68,17 @@ def definition_key(workflow: str, workflow_version: str) -> str:
 def step_key(run: str, run_incarnation: str, path: str) -> str:
     """The idempotency key of a step, the same for all its attempts."""
     return f"{run}:{run_incarnation}/{path}"
+
+
+def child_run_id(run: str, run_incarnation: str, path: str) -> str:
+    """The id of the run that a node of another run starts, unless the workflow gives one.
+
+    No node's id holds an underscore, so no two paths give the same. One that would be too long ends in a hash.
+    """
+    text = f"{run}:{run_incarnation}:{path.replace('[', '_').replace(']', '_')}"
+    if len(text) <= RUN_ID_LENGTH:
+        return text
+    return f"{text[: RUN_ID_LENGTH - 33]}:{blake2b(text.encode(), digest_size=16).hexdigest()}"
 
 
 def command_id(key: str, attempt: int, *, undo: bool = False) -> str:

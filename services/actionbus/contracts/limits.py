@@ -35,6 +35,7 @@ class Limits(BaseModel):
         description="Nodes that one transition goes through before a loop has to let other runs go on, some 20 ms.",
     )
     signals_buffered: int = Field(default=100, ge=0, description="Most signals of one run that nothing waits for yet.")
+    child_depth: int = Field(default=32, gt=0, description="Most runs that stand above one, each waiting for the next.")
     requests_kept: int = Field(
         default=50, ge=0, description="Ids of requests that a run remembers, so that none is carried out twice."
     )

@@ -11,6 +11,7 @@ from actionbus.contracts.errors import DefinitionRefused, IdentifierRefused
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.nodes import (
     BlockRule,
+    ChildNode,
     ChooseNode,
     EmitNode,
     MapNode,
@@ -71,6 +72,8 @@ class NodeChecks:
                     yield f"{where}: on_timeout never follows without a timeout"
             case SleepNode():
                 yield from self._sleep(where, path, node)
+            case ChildNode():
+                yield from self._child(where, path, node)
             case TryNode():
                 yield from self._try(where, path, node)
             case _:
@@ -142,6 +145,18 @@ class NodeChecks:
         yield from self.reading.mistakes(where, node.for_ms, path)
         yield from self.reading.mistakes(where, node.until, path)
 
+    def _child(self, where: str, path: str, node: ChildNode) -> Iterator[str]:
+        yield from grammar("workflow", node.workflow)
+        if node.version is not None:
+            yield from version(node.version)
+        yield from self.reading.mistakes(f"{where}, input", node.input, path)
+        yield from self.reading.mistakes(f"{where}, run_id", node.run_id, path)
+        if node.undo is not None:
+            yield from self._known(f"{where}, undo", node.undo)
+            yield from self.reading.mistakes(f"{where}, undo", node.undo.input, path, UNDO)
+            if not node.wait:
+                yield f"{where}: a run that is not waited for cannot be undone: leave out undo, or wait for it"
+
     def _try(self, where: str, path: str, node: TryNode) -> Iterator[str]:
         for number, rule in enumerate(node.rules, start=1):
             yield from self._rule(f"{where}, rule {number}", path, rule)
@@ -151,6 +166,14 @@ def grammar(what: str, text: str) -> Iterator[str]:
     """Why a text is no id."""
     try:
         identifiers.name(what, text)
+    except IdentifierRefused as refused:
+        yield str(refused)
+
+
+def version(text: str) -> Iterator[str]:
+    """Why a text is no version of a workflow."""
+    try:
+        identifiers.version(text)
     except IdentifierRefused as refused:
         yield str(refused)
 

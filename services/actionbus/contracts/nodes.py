@@ -5,6 +5,7 @@ Every node has an id that is unique in its graph, under which later nodes read i
 """
 
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
@@ -181,6 +182,31 @@ class SleepNode(_Node):
     until: JsonValue = Field(default=None, description="Template of RFC 3339 text or epoch milliseconds.")
 
 
+class GiveUp(StrEnum):
+    """What becomes of a run that another one started and does not wait for any more."""
+
+    CANCEL = "cancel"
+    """It is cancelled; what the other run did is undone once it has ended."""
+    TERMINATE = "terminate"
+    """It is stopped at once and undoes nothing; nobody waits for that."""
+    LEAVE = "leave"
+    """It goes on by itself."""
+
+
+class ChildNode(_Node):
+    """A run of its own. Its output is that run's; of a run that is not waited for, an object with its ``run_id``."""
+
+    kind: Literal["child"] = "child"
+    workflow: str
+    version: str | None = Field(default=None, description="Null: the newest that is deployed when the run starts.")
+    input: JsonValue = None
+    run_id: JsonValue = Field(default=None, description="Template of a text; null: one made of the run and the path.")
+    wait: bool = Field(default=True, description="Whether its end is waited for; else only its beginning.")
+    give_up: GiveUp = Field(default=GiveUp.CANCEL, description="What becomes of it when it is not waited for any more.")
+    timeout_ms: int | None = Field(default=None, gt=0, description="How long it is waited for.")
+    undo: Call | None = Field(default=None, description="What takes back a run that completed.")
+
+
 class Handle(Part):
     """Go on with another node instead of the block; its output becomes the block's output."""
 
@@ -229,6 +255,7 @@ Node = Annotated[
     | RepeatNode
     | WaitNode
     | SleepNode
+    | ChildNode
     | TryNode,
     Field(discriminator="kind"),
 ]

@@ -5,6 +5,8 @@ from enum import StrEnum
 from pydantic import Field
 
 from actionbus.contracts.model import Record
+from actionbus.contracts.results import ActionError
+from actionbus.contracts.run import Parent, RunStatus
 
 
 class RequestKind(StrEnum):
@@ -34,6 +36,8 @@ class RequestKind(StrEnum):
     """Let what waits for a time wait for another one."""
     MIGRATE = "migrate"
     """Move a live run to another version of its definition."""
+    CHILD_REPORT = "child_report"
+    """A run tells the one that started it how it stands. Only orchestrators write it."""
 
 
 class IfExists(StrEnum):
@@ -47,6 +51,16 @@ class IfExists(StrEnum):
     """The start is accepted and means the run that is there, live or ended."""
     REPLACE = "replace"
     """A run that has ended makes room for a new one; a live one is not touched, and the start is refused."""
+
+
+class ChildReport(Record):
+    """How a run stands, for the one that started it."""
+
+    run_id: str = Field(description="The run.")
+    incarnation: str = Field(description="Its incarnation; empty: it never began, or is forgotten.")
+    status: RunStatus = Field(description="Where it stands; UNKNOWN: what was asked of it was refused.")
+    output: bytes | None = Field(default=None, description="JSON: what it gave, when it completed.")
+    error: ActionError | None = Field(default=None, description="Why it did not.")
 
 
 class WorkflowRequest(Record):
@@ -81,6 +95,10 @@ class WorkflowRequest(Record):
         description="Epoch milliseconds by the broker's clock. start: when the run begins, null: at once; "
         "change_timer: until when it waits now.",
     )
+    parent: Parent | None = Field(
+        default=None, description="When a run asks: its node, which hears what became of it. child_report: the same."
+    )
+    child: ChildReport | None = Field(default=None, description="child_report: how the run stands.")
     reason: str | None = Field(default=None, description="Why it is asked, in words for the history.")
     requested_by: str | None = Field(default=None, description="Who asks, in words for the history.")
     requested_at: int = Field(

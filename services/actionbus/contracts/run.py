@@ -192,6 +192,16 @@ class Held(Record):
     below: str = Field(default="", description="unwind: below which path it is undone.")
 
 
+class Parent(Record):
+    """The node of another run that started a run, and what it wants to hear of it."""
+
+    run_id: str = Field(description="The run that started it.")
+    incarnation: str = Field(description="The incarnation of that run.")
+    path: str = Field(description="The path of the node.")
+    waits: bool = Field(description="Whether it waits for the end; else it only hears that the run has begun.")
+    depth: int = Field(default=1, description="How many runs stand above, each waiting for the next.")
+
+
 class WorkflowRun(Record):
     """Everything about one run. The key of the record is the run id; a tombstone forgets the run."""
 
@@ -230,6 +240,7 @@ class WorkflowRun(Record):
         default=(), description="The ids of the latest requests it carried out: none is carried out twice."
     )
     next_timer: int = Field(default=1, description="The id of the next timer.")
+    parent: Parent | None = Field(default=None, description="The run that started it, and waits for it.")
     trace: str | None = Field(default=None, description="The W3C traceparent of the start request.")
     created_at: int = Field(description="When it was started, epoch milliseconds by the broker's clock.")
     updated_at: int = Field(description="When it last changed, epoch milliseconds by the broker's clock.")

@@ -11,6 +11,7 @@ from actionbus.contracts.results import ActionResult, ResultKind
 from actionbus.contracts.run import RunStatus, WorkflowRun
 from actionbus.engine import (
     cancel,
+    child,
     compensate,
     complete,
     fail,
@@ -25,7 +26,7 @@ from actionbus.engine import (
 )
 from actionbus.engine.definition import Definition
 from actionbus.engine.draft import Draft
-from actionbus.engine.inputs import Input, RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.inputs import ChildReported, Input, RequestMade, ResultReceived, StartRequested, TimerFired
 from actionbus.engine.progress import settle
 from actionbus.engine.transition import Outcome, Transition
 
@@ -42,16 +43,24 @@ def advance(definition: Definition, run: WorkflowRun | None, event: Input, now: 
             return _start(definition, run, event, now, seq)
         case RequestMade(request=request):
             return _request(definition, run, request, now, seq)
-        case ResultReceived(result=result, command=command):
-            if run is None or command.run_id != run.run_id or command.incarnation != run.incarnation:
-                return Transition(run=run, outcome=Outcome.STALE)
-            draft = Draft(definition, run, now, seq)
-            return _after(draft, _answer(draft, event, result))
-        case TimerFired(timer_id=timer_id):
+        case ResultReceived() | TimerFired() | ChildReported():
             if run is None:
                 return Transition(run=None, outcome=Outcome.STALE)
             draft = Draft(definition, run, now, seq)
-            return _after(draft, fire.fire(draft, timer_id))
+            return _after(draft, _news(draft, event))
+        case _:
+            assert_never(event)
+
+
+def _news(draft: Draft, event: ResultReceived | TimerFired | ChildReported) -> Outcome:
+    match event:
+        case ResultReceived(result=result, command=command):
+            addressed = (command.run_id, command.incarnation) == (draft.run.run_id, draft.run.incarnation)
+            return _answer(draft, event, result) if addressed else Outcome.STALE
+        case TimerFired(timer_id=timer_id):
+            return fire.fire(draft, timer_id)
+        case ChildReported(parent=parent, report=report):
+            return child.reported(draft, parent, report)
         case _:
             assert_never(event)
 
@@ -70,6 +79,8 @@ def _request(
 ) -> Transition:
     if run is None:
         return verdict.rejected(request, None, "there is no run of that id", now)
+    if request.parent is not None and not child.started_by(run, request.parent):
+        return verdict.rejected(request, run, "another run of that id was started by somebody else", now)
     if request.request_id in start.known(run):
         return verdict.accepted_before(request, run, "this request was carried out before", now)
     if request.kind is RequestKind.CANCEL and run.status is RunStatus.COMPENSATING:
@@ -103,7 +114,7 @@ def _carry_out(draft: Draft, request: WorkflowRequest) -> str | None:  # noqa: C
             return operator.complete_step(draft, request)
         case RequestKind.CHANGE_TIMER:
             return operator.change_timer(draft, request)
-        case RequestKind.START | RequestKind.MIGRATE | RequestKind.UNKNOWN:
+        case RequestKind.START | RequestKind.CHILD_REPORT | RequestKind.MIGRATE | RequestKind.UNKNOWN:
             return f"a run cannot be asked to {request.kind} in this version"
         case _:
             assert_never(request.kind)

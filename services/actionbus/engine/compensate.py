@@ -3,7 +3,6 @@
 from dataclasses import asdict
 
 from actionbus.contracts import identifiers, payloads, templates
-from actionbus.contracts.definitions import Effect
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.identifiers import CommandId
@@ -13,7 +12,7 @@ from actionbus.engine import backoff, emits, failure
 from actionbus.engine.draft import Draft
 from actionbus.engine.moves import Unwind
 from actionbus.engine.paths import ROOT, below
-from actionbus.engine.shapes.step import plan_of
+from actionbus.engine.shapes.step import closes_itself
 from actionbus.engine.transition import Outcome
 
 
@@ -151,7 +150,7 @@ def broken(draft: Draft, step: StepState, error: ActionError) -> None:
 def _input(draft: Draft, step: StepState) -> bytes:
     """The input of the undo. Beside an inbox it stays open in what the step made: the worker reads it from the row."""
     template = step.input or b"null"
-    if plan_of(draft, step.path).action.effect is Effect.TRANSACTIONAL:
+    if closes_itself(draft.definition.place(step.path)):
         return template
     made = payloads.decode(step.output) if step.output is not None else None
     return payloads.encode(templates.fill(payloads.decode(template), {templates.MADE: made}))

@@ -13,7 +13,7 @@ from actionbus.contracts.errors import InvariantBroken
 from actionbus.contracts.model import trusted
 from actionbus.contracts.run import StepState, StepStatus, TimerKind, WorkflowRun
 from actionbus.engine.definition import Definition
-from actionbus.engine.shapes.step import StepPlan
+from actionbus.engine.shapes.step import StepPlan, closes_itself
 
 _order = trusted(ActionCommand)
 
@@ -58,7 +58,7 @@ def _command(
         attempt=step.attempt,
         kind=CommandKind.COMPENSATE if undo else CommandKind.EXECUTE,
         input=step.input if step.input is not None else b"null",
-        template=undo and _plan(definition, step.path).action.effect is Effect.TRANSACTIONAL,
+        template=undo and closes_itself(definition.place(step.path)),
         original_output=step.output if undo else None,
         reply_topic=reply_to[0],
         reply_partition=reply_to[1],

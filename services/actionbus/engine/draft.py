@@ -39,8 +39,8 @@ class Draft:
 
     __slots__ = (
         "_values", "compensations", "decisions", "definition", "emits", "ending", "entries", "error", "held", "input",
-        "moved", "moves", "next_timer", "now", "output", "requests", "run", "scopes", "seq", "signals", "status",
-        "steps", "timers",
+        "moved", "moves", "next_timer", "now", "output", "requests", "run", "scopes", "sent", "seq", "signals",
+        "status", "steps", "timers",
     )  # fmt: skip
 
     def __init__(self, definition: Definition, run: WorkflowRun, now: int, seq: int) -> None:
@@ -68,6 +68,7 @@ class Draft:
         self.moved = 0
         self.entries: list[EventEntry] = []
         self.emits: list[Emit] = []
+        self.sent: list[WorkflowRequest] = []  # to other runs
         self._values: dict[str, Json] = {}
         stuck = self.steps.get(run.incident.step or "") if run.incident is not None else None
         if run.incident is not None and stuck is not None and stuck.stuck is None:
@@ -202,7 +203,8 @@ class Draft:
     def abandon(self, path: str) -> None:
         """Give up the node at a path with everything inside: live steps, timers, kept outputs, scopes and moves.
 
-        Compensations stay registered, and an undo that is under way goes on: ``unwind`` waits for it.
+        Compensations stay registered, and an undo that is under way goes on: ``unwind`` waits for it, and for other
+        runs that have to end first.
         """
         self.moves = deque(move for move in self.moves if not below(where(move), path))
         self.held = tuple(each for each in self.held if not below(each.below or each.path, path))
@@ -219,7 +221,10 @@ class Draft:
         self.timers = tuple(
             each for each in self.timers if each.step is None or each.step in undoing or not below(each.step, path)
         )
-        self.scopes = {each: scope for each, scope in self.scopes.items() if not below(each, path)}
+        for scope in [each for each in self.scopes.values() if below(each.path, path)]:
+            del self.scopes[scope.path]
+            place = self.definition.places[static(scope.path)]
+            place.shape.abandoned(self, place, scope)
 
     # Operators
 
@@ -322,7 +327,9 @@ class Draft:
                 at=self.now,
                 entries=tuple(self.entries),
             )
-        return Transition(run=run, outcome=Outcome.APPLIED, event=event, emits=tuple(self.emits))
+        return Transition(
+            run=run, outcome=Outcome.APPLIED, event=event, emits=tuple(self.emits), requests=tuple(self.sent)
+        )
 
     def _incident(self) -> Incident | None:
         """The first stuck step calls for an operator; once it goes on, the next one does."""

@@ -4,7 +4,7 @@ from actionbus.contracts.errors import InvariantBroken, PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.results import ActionError
 from actionbus.contracts.run import RunStatus, TimerKind
-from actionbus.engine import failure
+from actionbus.engine import failure, report
 from actionbus.engine.draft import Draft
 from actionbus.engine.paths import ROOT
 
@@ -75,3 +75,6 @@ def _close(draft: Draft, status: RunStatus, data: bytes, reason: str | None = No
     draft.compensations = ()
     draft.arm(TimerKind.RETENTION, draft.now + draft.definition.run_retention_ms)
     draft.note(EntryKind.RUN_ENDED, data=data, reason=reason)
+    if draft.run.parent is not None and draft.run.parent.waits:
+        ended = draft.run.replace(status=status, output=draft.output, error=draft.error)
+        draft.sent.append(report.of(ended, draft.now))

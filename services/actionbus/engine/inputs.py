@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from actionbus.contracts.identifiers import CommandId
-from actionbus.contracts.requests import WorkflowRequest
+from actionbus.contracts.requests import ChildReport, WorkflowRequest
 from actionbus.contracts.results import ActionResult
+from actionbus.contracts.run import Parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,4 +39,12 @@ class TimerFired:
     timer_id: int
 
 
-Input = StartRequested | RequestMade | ResultReceived | TimerFired
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildReported:
+    """A run that this one started tells how it stands."""
+
+    parent: Parent
+    report: ChildReport
+
+
+Input = StartRequested | RequestMade | ResultReceived | TimerFired | ChildReported

@@ -5,7 +5,7 @@ from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.run import StepState, StepStatus, TimerKind
-from actionbus.engine import compensate, verdict
+from actionbus.engine import child, compensate, verdict
 from actionbus.engine.draft import Draft
 from actionbus.engine.shapes import step as steps
 from actionbus.engine.shapes.sleep import sayable
@@ -20,6 +20,8 @@ def retry_step(draft: Draft, request: WorkflowRequest) -> str | None:
     waits_to_undo = step.status is StepStatus.COMPENSATING and step.dispatch_seq == 0
     if step.stuck is None and step.status is not StepStatus.BACKING_OFF and not waits_to_undo:
         return f"the step {step.path} is {step.status}: it waits neither for an operator nor for its next attempt"
+    if child.gives_up(step):
+        return f"{step.path} waits for a run that undoes what it did: ask that one, or skip {step.path}"
     said = verdict.said(request, draft.definition.limits)
     draft.note(EntryKind.RETRY_REQUESTED, step=step.path, request_id=request.request_id, reason=said)
     try_again(draft, step)

@@ -5,7 +5,7 @@ from actionbus.contracts.errors import IdentifierRefused, PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import IfExists, RequestKind, WorkflowRequest
 from actionbus.contracts.run import RunStatus, TimerKind, WorkflowRun
-from actionbus.engine import failure, signal, verdict
+from actionbus.engine import failure, report, signal, verdict
 from actionbus.engine.definition import Definition
 from actionbus.engine.draft import Draft, remembered
 from actionbus.engine.inputs import StartRequested
@@ -70,6 +70,7 @@ def begin(
         start_request_id=request.request_id,
         input=data,
         requests=() if before is None else remembered(known(before), definition.limits),
+        parent=request.parent,
         trace=event.trace,
         created_at=now,
         updated_at=now,
@@ -78,6 +79,8 @@ def begin(
     if not definition.reads_input:
         draft.input = None
     draft.note(EntryKind.REQUEST_ACCEPTED, request_id=request.request_id)
+    if request.parent is not None and not request.parent.waits:
+        draft.sent.append(report.of(run, now))
     reason = request.reason and failure.cut(request.reason, definition.limits.error_message_bytes)
     draft.note(EntryKind.RUN_STARTED, data=data, reason=reason)
     if request.kind is RequestKind.SIGNAL:

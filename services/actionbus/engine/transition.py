@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from actionbus.contracts.events import WorkflowEvent
+from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.results import Emit
 from actionbus.contracts.run import WorkflowRun
 
@@ -36,3 +37,4 @@ class Transition:
     outcome: Outcome
     event: WorkflowEvent | None = None
     emits: tuple[Emit, ...] = ()
+    requests: tuple[WorkflowRequest, ...] = ()  # what it asks of other runs

@@ -4,14 +4,14 @@ from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.run import RunStatus, WorkflowRun
-from actionbus.engine import failure
+from actionbus.engine import failure, report
 from actionbus.engine.transition import Outcome, Transition
 
 
 def rejected(request: WorkflowRequest, run: WorkflowRun | None, reason: str, now: int) -> Transition:
-    """The request was refused, and nothing changes. ``run``: the run of that id, if there is one."""
+    """The request was refused, and nothing changes; a run that asked hears so. ``run``: the one of that id, if any."""
     event = _verdict(EntryKind.REQUEST_REJECTED, request, run, reason, now)
-    return Transition(run=run, outcome=Outcome.REJECTED, event=event)
+    return Transition(run=run, outcome=Outcome.REJECTED, event=event, requests=report.of_refusal(request, reason, now))
 
 
 def accepted_before(request: WorkflowRequest, run: WorkflowRun, reason: str, now: int) -> Transition:

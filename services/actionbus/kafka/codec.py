@@ -133,7 +133,8 @@ def _reader(model: type[R]) -> Callable[[bytes, int], R]:
     return avro_reader.reader(model, schemas.raw(model))
 
 
-_JSON_PAYLOADS: Final = {"payload", "input", "original_output", "output", "details"}
+_JSON_PAYLOADS: Final = {"payload", "start_input", "input", "original_output", "output", "details"}
+_JSON_RECORDS: Final = {"error", "child"}  # that hold payloads
 
 
 def to_json(record: Record) -> bytes:
@@ -182,7 +183,7 @@ def _closed(fields: dict[str, Any]) -> dict[str, Any]:
     for name, value in fields.items():
         if name in _JSON_PAYLOADS and value is not None:
             closed[name] = payloads.encode(value)
-        elif name == "error" and isinstance(value, dict):
+        elif name in _JSON_RECORDS and isinstance(value, dict):
             closed[name] = _closed(value)
         else:
             closed[name] = value

@@ -90,6 +90,10 @@ def _others(charter: Charter, fold: Fold) -> Mapping[Place, list[OutRecord]]:
         waiting[topic, partition].append(record)
     for letter in fold.letters:
         waiting[charter.topics.dead_letters, charter.shard].append(letter)
+    for each in fold.asked:
+        record = records.request(charter.codec, each.request, each.trace)
+        partition = partition_for(each.request.run_id.encode(), charter.partitions)
+        waiting[charter.topics.requests, partition].append(record)
     for each in fold.emits:
         count = charter.destinations.partitions(each.emit.topic) or 1
         key = each.run_id.encode() if each.emit.key is None else each.emit.key

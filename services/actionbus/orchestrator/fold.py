@@ -11,6 +11,7 @@ from actionbus.contracts.dead_letters import dead_letter
 from actionbus.contracts.errors import ActionbusError, InvariantBroken, PayloadRefused
 from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.records import InRecord, OutRecord
+from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.results import ActionError, Emit
 from actionbus.contracts.run import WorkflowRun
 from actionbus.engine import outgrown
@@ -52,6 +53,14 @@ class Emitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request to another run, with the trace of the run that asks."""
+
+    request: WorkflowRequest
+    trace: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Offsets:
     """The next request and the next result to read."""
 
@@ -79,6 +88,7 @@ class Fold:
         self.touched: dict[str, WorkflowRun | None] = {}
         self.events: list[Happened] = []
         self.emits: list[Emitted] = []
+        self.asked: list[Asked] = []
         self.strays: list[tuple[str, int, OutRecord]] = []
         self.letters: list[OutRecord] = []
         self.outcomes: Counter[Outcome] = Counter()  # of results
@@ -223,9 +233,9 @@ class Fold:
             self.touched[run_id] = None
         elif transition.run is not None and transition.run is not run:
             self.touched[run_id] = transition.run
+        trace = None if transition.run is None else transition.run.trace
         if transition.event is not None:
-            trace, age = (
-                (None, 0) if transition.run is None else (transition.run.trace, now - transition.run.created_at)
-            )
+            age = 0 if transition.run is None else now - transition.run.created_at
             self.events.append(Happened(event=transition.event, trace=trace, age_ms=age))
+        self.asked.extend(Asked(request=request, trace=trace) for request in transition.requests)
         self.emits.extend(Emitted(emit=emit, run_id=run_id, at=now) for emit in transition.emits)

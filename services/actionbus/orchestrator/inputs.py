@@ -8,7 +8,7 @@ from actionbus.contracts.errors import IdentifierRefused, RecordUnreadable
 from actionbus.contracts.records import InRecord, OutRecord
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionResult, ResultKind
-from actionbus.engine.inputs import RequestMade, ResultReceived, StartRequested
+from actionbus.engine.inputs import ChildReported, RequestMade, ResultReceived, StartRequested
 from actionbus.kafka.partitioning import partition_for
 from actionbus.orchestrator.charter import Charter
 
@@ -25,7 +25,7 @@ class Accepted:
     """It is for a run of this shard."""
 
     run_id: str
-    event: StartRequested | RequestMade | ResultReceived
+    event: StartRequested | RequestMade | ResultReceived | ChildReported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,8 @@ def _request(charter: Charter, record: InRecord) -> Reading:
     partition = partition_for(key, charter.partitions)
     if partition != charter.shard:
         return _astray(record, partition, request.run_id)
+    if request.kind is RequestKind.CHILD_REPORT:
+        return _report(request)
     if request.kind is RequestKind.START or (request.kind is RequestKind.SIGNAL and request.workflow is not None):
         started = StartRequested(
             request=request,
@@ -85,6 +87,12 @@ def _request(charter: Charter, record: InRecord) -> Reading:
         )
         return Accepted(run_id=request.run_id, event=started)
     return Accepted(run_id=request.run_id, event=RequestMade(request=request))
+
+
+def _report(request: WorkflowRequest) -> Reading:
+    if request.parent is None or request.child is None:
+        return Unreadable(error=RecordUnreadable("a child_report that names no parent or no child"))
+    return Accepted(run_id=request.run_id, event=ChildReported(parent=request.parent, report=request.child))
 
 
 def _astray(record: InRecord, partition: int, run_id: str) -> Astray:

@@ -10,7 +10,7 @@ from actionbus.contracts.run import WorkflowRun
 from actionbus.engine import advance as engine
 from actionbus.engine import start, verdict
 from actionbus.engine.definition import Definition
-from actionbus.engine.inputs import Input, RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.inputs import ChildReported, Input, RequestMade, ResultReceived, StartRequested, TimerFired
 from actionbus.engine.transition import Outcome, Transition
 from actionbus.orchestrator import records
 from actionbus.orchestrator.charter import Charter
@@ -48,7 +48,7 @@ def refuse(
             if still is None:
                 return transition
             raise PayloadRefused(f"{why.message}; and then {still.message}")
-        case ResultReceived() | TimerFired():
+        case ResultReceived() | TimerFired() | ChildReported():
             raise PayloadRefused(why.message)
 
 
@@ -75,7 +75,7 @@ def _definition(
             return definition
         case RequestMade(request=request):
             return verdict.rejected(request, None, f"there is no run {request.run_id}", now)
-        case ResultReceived() | TimerFired():
+        case ResultReceived() | TimerFired() | ChildReported():
             return Transition(run=None, outcome=Outcome.STALE)
 
 

@@ -7,6 +7,7 @@ from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.identifiers import POSITION_KEY
 from actionbus.contracts.positions import ShardPosition
 from actionbus.contracts.records import OutRecord
+from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.results import Emit
 from actionbus.contracts.run import WorkflowRun
 from actionbus.kafka import codec as codecs
@@ -47,6 +48,15 @@ def event(codec: Codec, happened: WorkflowEvent, trace: str | None) -> OutRecord
         key=happened.run_id.encode(),
         value=codec.encode(happened),
         headers=headers.cloud_event("WorkflowEvent", event_id, SOURCE, happened.at, trace=trace),
+    )
+
+
+def request(codec: Codec, asked: WorkflowRequest, trace: str | None) -> OutRecord:
+    """What one run asks of another."""
+    return OutRecord(
+        key=asked.run_id.encode(),
+        value=codec.encode(asked),
+        headers=headers.cloud_event("WorkflowRequest", asked.request_id, SOURCE, asked.requested_at, trace=trace),
     )
 
 

@@ -26,6 +26,7 @@ from actionbus.sdk.unknown import Unknown
 if TYPE_CHECKING:
     from actionbus.contracts.payloads import Json
     from actionbus.sdk.action import Action
+    from actionbus.sdk.workflow import Workflow
 
 _WORKFLOW: Final = "it belongs to another workflow"
 
@@ -35,6 +36,7 @@ class Draft:
 
     def __init__(self) -> None:
         self.actions: dict[str, Action[..., Any]] = {}
+        self.children: dict[str, Workflow[Any, Any]] = {}
         self.signals: dict[str, tuple[Json, Place]] = {}
         self.root = Scope(_WORKFLOW)
         self._open = [self.root]
@@ -75,7 +77,7 @@ class Draft:
         except ValidationError as error:
             raise writing.refusal(schema.problems(error)) from None
 
-    def result(self, node: str, annotation: Any, shape: Shape, *part: int) -> Any:
+    def result(self, node: str, annotation: Any, shape: Shape, *part: int | str) -> Any:
         """A reference to what a node gives, or to a part of it; it can be read until the block around the node ends."""
         return standing_for(Origin((STEPS, node, *part), annotation, shape, self._open[-1]))
 

@@ -8,11 +8,11 @@ it returns is what the block gives. How each kind of node is written stands in `
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, NoReturn, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from actionbus.contracts import identifiers
 from actionbus.contracts.nodes import EmitNode, RaiseNode, SetNode
-from actionbus.sdk import blocks, branches, loops, place, shape, step, waits
+from actionbus.sdk import blocks, branches, child, loops, place, shape, step, waits
 from actionbus.sdk.call import Call
 from actionbus.sdk.draft import Draft
 from actionbus.sdk.duration import Duration
@@ -22,6 +22,9 @@ from actionbus.sdk.retry import Retry
 from actionbus.sdk.rule import OnBlockFailure, OnFailure
 from actionbus.sdk.template import Built, Writing
 
+if TYPE_CHECKING:  # a workflow is written with a flow
+    from actionbus.sdk.workflow import Workflow
+
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -30,6 +33,8 @@ B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
+I = TypeVar("I")  # noqa: E741 - input
+O = TypeVar("O")  # noqa: E741 - output
 Block = Callable[[], R]
 
 
@@ -251,6 +256,50 @@ class Flow:
         Without one in time, give what ``on_timeout`` gives, or fail with Timeout.
         """
         return waits.wait_for(self._draft, signal, payload, id, timeout=timeout, on_timeout=on_timeout)
+
+    def child(
+        self,
+        workflow: "Workflow[I, O]",
+        value: I = None,  # type: ignore[assignment] - a workflow without an input takes None
+        *,
+        undo: Callable[[O], Call[Any]] | None = None,
+        give_up: Literal["cancel", "terminate", "leave"] = "cancel",
+        timeout: Duration | None = None,
+        run_id: str | None = None,
+        version: str | None = None,
+        id: str | None = None,  # noqa: A002 - the user's word
+    ) -> O:
+        """Start a run of another workflow, wait for its end, and give what it gives; if it fails, this fails like it.
+
+        ``give_up`` says what becomes of it when it is not waited for any more, because this run ends or ``timeout`` is
+        over: it is cancelled, and undone before anything else of this run is undone; terminated; or left alone.
+        ``undo`` takes back a run that completed. ``run_id`` is made of this run's id and the step's, ``version`` is the
+        newest one that is deployed, unless they are given.
+        """
+        return child.child(
+            self._draft,
+            workflow,
+            value,
+            id,
+            wait=True,
+            run_id=run_id,
+            version=version,
+            undo=undo,
+            give_up=give_up,
+            timeout=timeout,
+        )
+
+    def start(
+        self,
+        workflow: "Workflow[I, Any]",
+        value: I = None,  # type: ignore[assignment] - a workflow without an input takes None
+        *,
+        run_id: str | None = None,
+        version: str | None = None,
+        id: str | None = None,  # noqa: A002 - the user's word
+    ) -> str:
+        """Start a run of another workflow and go on as soon as it has begun; give its run id. It lives by itself."""
+        return child.child(self._draft, workflow, value, id, wait=False, run_id=run_id, version=version)
 
     def sleep(self, how_long: Duration, *, id: str | None = None) -> None:  # noqa: A002 - the user's word
         """Let time pass: a duration that is known now, or a reference to a number of milliseconds."""

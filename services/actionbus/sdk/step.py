@@ -71,9 +71,23 @@ def _call(draft: Draft, call: Call[Any], writing: Writing) -> decisions.Call:
 def _undo(
     draft: Draft, step: str, action: Action[..., Any], undo: Callable[[Any], Any], writing: Writing
 ) -> decisions.Call:
+    call = undo_of(draft, step, action.signature.returns, undo, writing, unseen=action.store is None)
+    undoing = draft.actions[call.action]
+    if action.store is not None and undoing.store != action.store:
+        raise writing.refusal(
+            f"{undoing.id} cannot undo {action.id}: the step commits in the store {action.store}, so its undo "
+            f'must be transactional in the same store: declare {undoing.id} with effect="transactional", '
+            f'store="{action.store}"'
+        )
+    return call
+
+
+def undo_of(
+    draft: Draft, step: str, returns: Any, undo: Callable[[Any], Any], writing: Writing, *, unseen: bool = False
+) -> decisions.Call:
+    """The call that an undo writes, from what its step made; ``unseen``: nobody may ever have seen that."""
     scope = Scope(_UNDO)
-    returns = action.signature.returns
-    made = Origin((MADE,), returns, shape.of(returns, "given"), scope, unseen=action.store is None)
+    made = Origin((MADE,), returns, shape.of(returns, "given"), scope, unseen=unseen)
     try:
         call = undo(standing_for(made))
     except NameError as error:
@@ -84,13 +98,6 @@ def _undo(
     if not isinstance(call, Call):
         raise writing.refusal(
             f"undo of {step} gives {call!r}: it must give a call, as in undo=lambda made: delete(id=made.id)"
-        )
-    undoing: Action[..., Any] = call.action
-    if action.store is not None and undoing.store != action.store:
-        raise writing.refusal(
-            f"{undoing.id} cannot undo {action.id}: the step commits in the store {action.store}, so its undo "
-            f'must be transactional in the same store: declare {undoing.id} with effect="transactional", '
-            f'store="{action.store}"'
         )
     return _call(draft, call, draft.writing(call.place, scope))
 

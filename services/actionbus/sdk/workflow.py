@@ -66,6 +66,11 @@ class Workflow(Generic[I, O]):
         """Every action that it uses, by id: in steps, undos and fallbacks."""
         return self._read[1]
 
+    @property
+    def children(self) -> "dict[str, Workflow[Any, Any]]":
+        """Every workflow that it starts runs of, by id."""
+        return self._read[2]
+
     def render_input(self, value: I) -> bytes:
         """The payload of a start request; raise PayloadRefused when the value does not fit the input's type."""
         return schema.render(self.input_type, value)
@@ -82,7 +87,7 @@ class Workflow(Generic[I, O]):
         return f"<workflow {self.id} version {self.version} declared at {self.declared_at}>"
 
     @cached_property
-    def _read(self) -> tuple[Graph, dict[str, Action[..., Any]]]:
+    def _read(self) -> "tuple[Graph, dict[str, Action[..., Any]], dict[str, Workflow[Any, Any]]]":
         draft = Draft()
         waiting: list[call.Call[Any]] = []
         token = call.unused.set(waiting)
@@ -109,7 +114,7 @@ class Workflow(Generic[I, O]):
             checks.check(graph, DEFAULT_LIMITS)
         except DefinitionRefused as error:
             raise DefinitionRefused(self.declared_at.says(str(error))) from error
-        return graph, draft.actions
+        return graph, draft.actions, draft.children
 
     def _call_function(self, draft: Draft) -> Any:
         given = Reference(Origin((INPUT,), self.input_type, shape.of(self.input_type, "started"), draft.root))

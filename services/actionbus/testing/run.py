@@ -34,6 +34,8 @@ class Run(Generic[O]):
     emitted: tuple[Emit, ...]
     waits_for: tuple[str, ...] = ()
     """The signals that a run that has not ended waits for."""
+    children: tuple[WorkflowRun, ...] = ()
+    """The runs that it started, and those that they started, as they stood when it ended."""
 
     @property
     def status(self) -> RunStatus:

@@ -1,4 +1,7 @@
-"""Drives one run of a workflow in this process: the engine decides, the actions are called one after the other."""
+"""Drives a run of a workflow, and the runs that it starts, in this process.
+
+The engine decides, the actions are called one after the other.
+"""
 
 import asyncio
 from collections import deque
@@ -15,7 +18,7 @@ from actionbus.contracts.run import RunStatus, WorkflowRun
 from actionbus.engine.advance import advance
 from actionbus.engine.definition import Definition
 from actionbus.engine.dispatch import commands
-from actionbus.engine.inputs import Input, RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.inputs import ChildReported, Input, RequestMade, ResultReceived, StartRequested, TimerFired
 from actionbus.engine.transition import Outcome
 from actionbus.sdk.action import Action
 from actionbus.sdk.workflow import Workflow
@@ -55,7 +58,8 @@ def run_workflow(
 ) -> Run[O]:
     """Run a workflow to its end, without Kafka and without waiting.
 
-    The real engine decides and the real actions are called, each in its turn. ``actions`` replaces some: a list of
+    The real engine decides and the real actions are called, each in its turn, those of the runs that it starts as
+    well. ``actions`` replaces some: a list of
     actions with the ids of those they stand for, or a mapping of actions (or ids) to functions, such as
     ``{send_mail: answers(MailboxFull(), Mail("1"))}``. Each of ``signals`` comes when the run waits for it. Retries,
     timeouts and sleeps move ``clock`` instead of waiting.
@@ -87,10 +91,11 @@ async def run_workflow_async(
     run_id: str = RUN_ID,
 ) -> Run[O]:
     """The same as ``run_workflow``, in the event loop of the caller."""
-    functions = _functions(workflow, actions)
-    urls = {each.store: MEMORY for each in workflow.actions.values() if each.store is not None}
+    known = {name: each for one in _family(workflow) for name, each in one.actions.items()}
+    functions = _functions(workflow, known, actions)
+    urls = {each.store: MEMORY for each in known.values() if each.store is not None}
     async with Stores(urls | dict(stores or {})) as databases:
-        attempts = Attempts(workflow.actions, functions, databases)
+        attempts = Attempts(known, functions, databases)
         try:
             driver = _Driver(workflow, attempts, Signals(workflow.graph, signals), clock or FakeClock())
             return await driver.drive(workflow.render_input(value), run_id)
@@ -98,115 +103,155 @@ async def run_workflow_async(
             attempts.close()
 
 
-def _functions(workflow: Workflow[Any, Any], actions: StandIns) -> dict[str, Callable[..., Any]]:
+def _functions(
+    workflow: Workflow[Any, Any], known: Mapping[str, Action[..., Any]], actions: StandIns
+) -> dict[str, Callable[..., Any]]:
     if isinstance(actions, Mapping):
         given = {each if isinstance(each, str) else each.id: function for each, function in actions.items()}
     else:
         given = {each.id: each.execute for each in actions}
-    unknown = given.keys() - workflow.actions.keys()
+    unknown = given.keys() - known.keys()
     if unknown:
         raise DefinitionRefused(
-            f"workflow {workflow.id} does not use {', '.join(sorted(unknown))}; it uses {', '.join(workflow.actions)}"
+            f"workflow {workflow.id} does not use {', '.join(sorted(unknown))}; it uses {', '.join(known)}"
         )
     return given
 
 
 class _Driver:
+    """The run, and the runs that it started."""
+
     def __init__(self, workflow: Workflow[Any, Any], attempts: Attempts, signals: Signals, clock: FakeClock) -> None:
         self._workflow = workflow
-        self._definition = Definition(workflow.graph, run_retention_ms=RETENTION_MS)
+        self._definitions = {
+            each.id: Definition(each.graph, run_retention_ms=RETENTION_MS) for each in _family(workflow)
+        }
         self._attempts = attempts
         self._signals = signals
         self._clock = clock
-        self._run: WorkflowRun | None = None
+        self._runs: dict[str, WorkflowRun] = {}
         self._seq = 0
         self._events: list[WorkflowEvent] = []
         self._emitted: list[Emit] = []
+        self._asked: deque[WorkflowRequest] = deque()
         self._waiting: deque[ActionCommand] = deque()
 
     async def drive(self, payload: bytes, run_id: str) -> Run[Any]:
         """Start the run and go on until it ends, or waits for an operator or a signal that never comes."""
-        request = WorkflowRequest(
-            request_id=f"start-{run_id}",
-            run_id=run_id,
-            kind=RequestKind.START,
-            workflow=self._workflow.id,
-            version=self._workflow.version,
-            payload=payload,
+        self._start(
+            WorkflowRequest(
+                request_id=f"start-{run_id}",
+                run_id=run_id,
+                kind=RequestKind.START,
+                workflow=self._workflow.id,
+                version=self._workflow.version,
+                payload=payload,
+            )
         )
-        run = self._start(StartRequested(request=request, incarnation=identifiers.incarnation(0)))
-        while not run.status.ended:
+        while not (run := self._runs[run_id]).status.ended:
             if self._seq > INPUTS:
                 raise RunFailed(
                     run_id, run.status, f"it has not ended after {INPUTS} inputs; {_last_words(self._events)}"
                 )
-            if self._waiting:
-                run = await self._attempt(self._waiting.popleft(), run)
-                continue
-            after = self._wait(run)
-            if after is None:
+            if self._asked:
+                self._ask(self._asked.popleft())
+            elif self._waiting:
+                await self._attempt(self._waiting.popleft())
+            elif not self._wait(run):
                 break
-            run = after
         return Run(
             state=run,
             output=self._output(run),
-            events=tuple(self._events),
+            events=tuple(event for event in self._events if event.run_id == run_id),
             calls=tuple(self._attempts.calls),
             emitted=tuple(self._emitted),
-            waits_for=awaited(self._definition, run),
+            waits_for=awaited(self._definitions[run.workflow], run),
+            children=tuple(each for each in self._runs.values() if each.run_id != run_id),
         )
 
-    def _wait(self, run: WorkflowRun) -> WorkflowRun | None:
-        """The run after what comes next, a signal or a timer; None when nothing will come."""
-        timer = min(run.timers, key=lambda timer: (timer.due_at, timer.id), default=None)
-        coming = self._signals.next(awaited(self._definition, run), self._clock.now_ms)
-        if coming is not None and (timer is None or coming.due_at <= timer.due_at):
+    def _wait(self, run: WorkflowRun) -> bool:
+        """Let the next signal come or the next timer fire; False when nothing will come."""
+        live = [each for each in self._runs.values() if not each.status.ended]
+        timers = [(timer.due_at, place, timer.id) for place, each in enumerate(live) for timer in each.timers]
+        timer = min(timers, default=None)
+        coming = self._signals.next(awaited(self._definitions[run.workflow], run), self._clock.now_ms)
+        if coming is not None and (timer is None or coming.due_at <= timer[0]):
             self._clock.advance_to(max(coming.due_at, self._clock.now_ms))
             request = self._signals.deliver(coming.signal, run.run_id)
-            return self._take(RequestMade(request=request), run)
+            refused = self._take(run.run_id, RequestMade(request=request))
+            if refused is not None:
+                raise PayloadRefused(refused)
+            return True
         if timer is None:
-            return None
-        self._clock.advance_to(max(timer.due_at, self._clock.now_ms))
-        return self._take(TimerFired(timer_id=timer.id), run)
+            return False
+        due_at, place, timer_id = timer
+        self._clock.advance_to(max(due_at, self._clock.now_ms))
+        self._take(live[place].run_id, TimerFired(timer_id=timer_id))
+        return True
 
-    def _start(self, event: StartRequested) -> WorkflowRun:
-        self._seq = 1
-        first = advance(self._definition, None, event, self._clock.now_ms, self._seq)
-        if first.run is None:
-            reasons = [entry.reason for entry in first.event.entries if entry.reason] if first.event else []
-            raise PayloadRefused("; ".join(reasons))
-        return self._after(first.run, first.event, first.emits)
+    def _start(self, request: WorkflowRequest) -> None:
+        refused = self._take(
+            request.run_id, StartRequested(request=request, incarnation=identifiers.incarnation(self._seq))
+        )
+        if refused is not None:
+            raise PayloadRefused(refused)
 
-    async def _attempt(self, command: ActionCommand, run: WorkflowRun) -> WorkflowRun:
-        if command not in commands(self._definition, run, 0, *_REPLIES):
-            return run  # it was called back
-        run = self._take(self._answer(self._attempts.started(command)), run)
+    def _ask(self, request: WorkflowRequest) -> None:
+        """What one run asks of another."""
+        match request.kind:
+            case RequestKind.START:
+                incarnation = identifiers.incarnation(self._seq)
+                self._take(request.run_id, StartRequested(request=request, incarnation=incarnation))
+            case RequestKind.CHILD_REPORT if request.parent is not None and request.child is not None:
+                self._take(request.run_id, ChildReported(parent=request.parent, report=request.child))
+            case _:
+                self._take(request.run_id, RequestMade(request=request))
+
+    async def _attempt(self, command: ActionCommand) -> None:
+        run = self._runs[command.run_id]
+        if command not in commands(self._definitions[run.workflow], run, 0, *_REPLIES):
+            return  # it was called back
+        self._answer(self._attempts.started(command))
         result = await self._attempts.carry_out(command)
-        return run if result is None else self._take(self._answer(result), run)
+        if result is not None:
+            self._answer(result)
 
-    def _answer(self, result: ActionResult) -> ResultReceived:
-        return ResultReceived(result=result, command=identifiers.parse_command_id(result.command_id))
+    def _answer(self, result: ActionResult) -> None:
+        command = identifiers.parse_command_id(result.command_id)
+        self._take(result.run_id, ResultReceived(result=result, command=command))
 
-    def _take(self, event: Input, run: WorkflowRun) -> WorkflowRun:
+    def _take(self, run_id: str, event: Input) -> str | None:
+        """Let something happen to a run; the reason when it is refused."""
         self._seq += 1
-        after = advance(self._definition, run, event, self._clock.now_ms, self._seq)
+        run = self._runs.get(run_id)
+        name = event.request.workflow if isinstance(event, StartRequested) else run and run.workflow
+        after = advance(self._definitions[name or ""], run, event, self._clock.now_ms, self._seq)
+        self._asked.extend(after.requests)
         if after.outcome is Outcome.REJECTED and after.event is not None:
-            raise PayloadRefused("; ".join(entry.reason for entry in after.event.entries if entry.reason))
-        if after.outcome is not Outcome.APPLIED or after.run is None:
-            return run
-        return self._after(after.run, after.event, after.emits)
-
-    def _after(self, run: WorkflowRun, event: WorkflowEvent | None, emits: tuple[Emit, ...]) -> WorkflowRun:
-        if event is not None:
-            self._events.append(event)
-        self._emitted.extend(emits)
-        self._waiting.extend(commands(self._definition, run, self._seq - 1, *_REPLIES))
-        return run
+            return "; ".join(entry.reason for entry in after.event.entries if entry.reason)
+        if after.outcome is Outcome.APPLIED and after.run is not None:
+            self._runs[run_id] = after.run
+            self._emitted.extend(after.emits)
+            if after.event is not None:
+                self._events.append(after.event)
+            self._waiting.extend(commands(self._definitions[after.run.workflow], after.run, self._seq - 1, *_REPLIES))
+        return None
 
     def _output(self, run: WorkflowRun) -> Any:
         if run.status is not RunStatus.COMPLETED:
             return None
         return self._workflow.read_output(run.output if run.output is not None else b"null")
+
+
+def _family(workflow: Workflow[Any, Any]) -> list[Workflow[Any, Any]]:
+    """A workflow, and all that it starts runs of, directly or not."""
+    found = {workflow.id: workflow}
+    waiting = [workflow]
+    while waiting:
+        new = [each for each in waiting.pop().children.values() if each.id not in found]
+        found |= {each.id: each for each in new}
+        waiting += new
+    return list(found.values())
 
 
 def _last_words(events: list[WorkflowEvent]) -> str:

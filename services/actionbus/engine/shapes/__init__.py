@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from actionbus.engine.shapes.child import ChildShape
 from actionbus.engine.shapes.choose import ChooseShape
 from actionbus.engine.shapes.emit import EmitShape
 from actionbus.engine.shapes.map import MapShape
@@ -28,5 +29,6 @@ SHAPES: Final[dict[str, Shape]] = {
     "repeat": RepeatShape(),
     "wait": WaitShape(),
     "sleep": SleepShape(),
+    "child": ChildShape(),
     "try": TryShape(),
 }

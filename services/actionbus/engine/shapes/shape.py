@@ -14,6 +14,7 @@ from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import InvariantBroken
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.results import ActionError
+from actionbus.contracts.run import ScopeState
 
 if TYPE_CHECKING:  # the draft uses the definition, which looks through every node with these shapes
     from actionbus.engine.definition import Place
@@ -65,6 +66,10 @@ class Shape(ABC):
         """The time has come that this node set with ``draft.arm(TimerKind.WAKE, ...)``."""
         del draft, place
         raise InvariantBroken(f"{path} was woken and did not ask for it")
+
+    def abandoned(self, draft: "Draft", place: "Place", scope: ScopeState) -> None:
+        """The node is given up while it was under way; its scope is forgotten already."""
+        del draft, place, scope
 
     def gives(self, draft: "Draft", place: "Place", path: str, reader: str) -> Json:
         """What the nodes inside read as ``scope.<id>``; ``reader`` is the run's path of the one that reads."""

@@ -91,7 +91,7 @@ class StepShape(Shape):
         plan: StepPlan = place.plan
         try:
             data = _input(draft, plan, path)
-            undo = _undo(draft, plan, path)
+            undo = undo_of(draft, plan.undo_action, plan.undo, path)
         except PayloadRefused as refused:
             step = StepState(path=path, status=StepStatus.PENDING, action=plan.action.id)
             draft.broken(step, failure.refused(failure.INPUT_REFUSED, str(refused)))
@@ -126,12 +126,29 @@ class StepShape(Shape):
         draft.fail(path, error)
 
 
+def closes_itself(place: "Place | None") -> bool:
+    """Whether what a node did stands in an inbox, where its undo finds it."""
+    return place is not None and isinstance(place.plan, StepPlan) and place.plan.action.effect is Effect.TRANSACTIONAL
+
+
 def plan_of(draft: "Draft", path: str) -> StepPlan:
     """The plan of the step at a run's path."""
     place = draft.definition.place(path)
     if place is None or not isinstance(place.plan, StepPlan):
         raise InvariantBroken(f"run {draft.run.run_id} has a step {path} that its definition does not know")
     return place.plan
+
+
+def undo_of(draft: "Draft", action: str, undo: Template | None, path: str) -> Compensation | None:
+    """What takes the node at a path back, with everything filled in but what the node makes; None when nothing does.
+
+    Raises PayloadRefused when a reference finds nothing.
+    """
+    if undo is None:
+        return None
+    bound = templates.bind(undo.body, draft.roots(undo, path, {}))
+    data = sized(payloads.encode(bound), draft.definition.limits)
+    return Compensation(step=path, action=action, input=data)
 
 
 def again(draft: "Draft", step: StepState) -> None:
@@ -173,11 +190,3 @@ def _input(draft: "Draft", plan: StepPlan, path: str) -> bytes:
     value = draft.fill(plan.input, path, **more)
     draft.definition.input_of(plan.action.id).check(value)
     return sized(plan.input.constant or payloads.encode(value), draft.definition.limits)
-
-
-def _undo(draft: "Draft", plan: StepPlan, path: str) -> Compensation | None:
-    if plan.undo is None:
-        return None
-    bound = templates.bind(plan.undo.body, draft.roots(plan.undo, path, {}))
-    data = sized(payloads.encode(bound), draft.definition.limits)
-    return Compensation(step=path, action=plan.undo_action, input=data)
