@@ -16,6 +16,7 @@ from actionbus.sdk.flow import Flow
 from actionbus.sdk.loops import Turn
 from actionbus.sdk.retry import Retry
 from actionbus.sdk.rule import Failure, OnBlockFailure, OnFailure, rule
+from actionbus.sdk.waits import Task
 from actionbus.sdk.workflow import Workflow, workflow
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Retry",
     "RetryAfter",
     "RunFailed",
+    "Task",
     "Turn",
     "Workflow",
     "action",

@@ -22,10 +22,12 @@ from actionbus.contracts.nodes import (
     Handle,
     MapNode,
     ParallelNode,
+    PersonNode,
     RaiseNode,
     RepeatNode,
     SequenceNode,
     SetNode,
+    ShowNode,
     SleepNode,
     StepNode,
     TryNode,
@@ -112,6 +114,16 @@ def wait(name, signal, **fields) -> WaitNode:
 def child(name, workflow="other", **fields) -> ChildNode:
     """A run of its own; ``undo`` is a call."""
     return ChildNode(id=name, workflow=workflow, **fields)
+
+
+def person(name, title="do it", **fields) -> PersonNode:
+    """A task for a person; its signal has its id unless another is given."""
+    return PersonNode(**{"id": name, "signal": name, "title": title, **fields})
+
+
+def show(node, name, value) -> ShowNode:
+    """A value that the run shows."""
+    return ShowNode(id=node, name=name, value=value)
 
 
 def sleep(name, for_ms=None, until=None) -> SleepNode:

@@ -28,8 +28,12 @@ from engine.graphs import (
     handle,
     on,
     parallel,
+    person,
     put,
     ref,
+    repeat,
+    sequence,
+    show,
     sleep,
     step,
     wait,
@@ -83,6 +87,22 @@ def convoy() -> Graph:
         name="convoy",
         actions=_actions(),
         output=ref("steps", "trips"),
+    )
+
+
+def counter() -> Graph:
+    """A run that asks a person for a limit, and then takes numbers below it and shows their sum, twice."""
+    add = wait(
+        "add",
+        "add",
+        payload_schema={"type": "integer"},
+        accept=cel("n < limit", n=ref("payload"), limit=ref("steps", "limit")),
+        answer=cel("n + seen", n=ref("payload"), seen=ref("input")),
+    )
+    return graph(
+        person("limit", "How much?", payload_schema={"type": "integer"}, assignee="ann"),
+        repeat("r", sequence("t", add, show("shown", "last", ref("steps", "add"))), limit=2),
+        name="counter",
     )
 
 
@@ -141,7 +161,7 @@ async def provide(installation: Installation) -> None:
     names, codec = Topics(installation.prefix), Codec()
     async with Admin(installation.connection) as admin:
         exist = await admin.topics()
-    wanted = [workflow("1", LONG_MS), workflow("2", SHORT_MS), convoy(), trip()]
+    wanted = [workflow("1", LONG_MS), workflow("2", SHORT_MS), convoy(), trip(), counter()]
     judged = deploy.judge(wanted, {}, exist, names)
     await deploy.deploy(installation.connection, names, codec, judged, by="a test")
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from actionbus.client import Client
-from actionbus.contracts.errors import RunFailed
+from actionbus.contracts.errors import Conflict, RunFailed
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.run import RunStatus
 from integration import journey
@@ -206,6 +206,27 @@ async def test_times_and_signals_survive_a_kill_of_the_orchestrator(journeys: Jo
     ]
     assert woke >= round(due.timestamp() * 1000)
     assert [signal.payload for signal in before.signals] == [b'"Ada"']
+
+
+async def test_a_person_and_updates(journeys: Journeys, client: Client) -> None:
+    """The form of whoever is asked, updates that are answered or refused, and what the run shows."""
+    run = await client.start("counter@1", 100, run_id="counter")
+    early = asyncio.create_task(run.update("add", 5))
+    await waits_at(run, "limit")
+    (waits,) = (await journeys.runs("show", "counter"))["waits_for"]
+    assert waits == "limit: ann, who is asked for 'How much?'"
+    assert (await journeys.runs("assign", "counter", "limit", "bob", "--reason", "ill"))["assigned"] is True
+    with pytest.raises(Conflict, match="does not fit"):
+        await run.complete_task("limit", "much")
+    assert (await journeys.runs("fill", "counter", "limit", "10"))["filled"] is True
+    assert await early == 105
+    with pytest.raises(Conflict, match="n < limit does not hold"):
+        await run.update("add", 11)
+    assert await run.view("last") == 5
+    assert await run.update("add", 7, request_id="seven") == 107
+    await run.result(WAIT_SECONDS)
+    assert await run.update("add", 7, request_id="seven") == 107
+    assert await journeys.runs("view", "counter", "last") == 7
 
 
 NAMES = [f"van-{number}" for number in range(5)]

@@ -11,6 +11,7 @@ from actionbus.cli.output import Output
 from actionbus.client import RunHandle
 from actionbus.client.interface import Asked
 
+Path = Annotated[str, typer.Argument(help="The path of the step or node, as `runs show` gives it.")]
 Given = Annotated[str | None, typer.Argument(metavar="[OUTPUT]", help=f"The step's output {arguments.JSON_HELP}")]
 
 
@@ -134,7 +135,7 @@ def complete(
 
 def reschedule(
     run_id: RunId,
-    path: Annotated[str, typer.Argument(help="The path of the step or node, as `runs show` gives it.")],
+    path: Path,
     until: Annotated[str, typer.Argument(help="Until when: now, or a time such as 2026-12-24T18:00:00+01:00.")],
     *,
     reason: Reason = "",
@@ -151,9 +152,49 @@ def reschedule(
     _ask(run_id, "rescheduled", ask, by, request_id, output_format)
 
 
+def assign(
+    run_id: RunId,
+    path: Path,
+    who: Annotated[str | None, typer.Argument(help="Who is asked from now on; nobody: anybody.")] = None,
+    *,
+    reason: Reason = "",
+    by: By = None,
+    request_id: RequestId = None,
+    output_format: Output = None,
+) -> None:
+    """Ask somebody else for what a person is asked for."""
+    _ask(
+        run_id,
+        "assigned",
+        lambda run, asked: run.assign_task(path, who, reason, **asked),
+        by,
+        request_id,
+        output_format,
+    )
+
+
+def fill(
+    run_id: RunId,
+    path: Path,
+    form: Annotated[str | None, typer.Argument(metavar="[FORM]", help=f"The filled form {arguments.JSON_HELP}")] = None,
+    *,
+    reason: Reason = "",
+    by: By = None,
+    request_id: RequestId = None,
+    output_format: Output = None,
+) -> None:
+    """Hand in the form that a person is asked for."""
+    value = arguments.value(form, "form")
+
+    def ask(run: RunHandle, asked: Asked) -> Awaitable[None]:
+        return run.complete_task(path, value, reason, **asked)
+
+    _ask(run_id, "filled", ask, by, request_id, output_format)
+
+
 def add_to(app: typer.Typer) -> None:
     """Make these commands part of a group."""
-    for command in (signal, cancel, terminate, pause, resume, retry, skip, complete, reschedule):
+    for command in (signal, cancel, terminate, pause, resume, retry, skip, complete, reschedule, assign, fill):
         app.command()(command)
 
 

@@ -9,6 +9,7 @@ from actionbus.cli import arguments, operating, output, session, showing, story
 from actionbus.cli.arguments import By, Reason, RequestId, RunId
 from actionbus.cli.output import Format, Output
 from actionbus.client import Client, RunHandle
+from actionbus.client.interface import Asked
 from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.definitions import WorkflowDefinition
 from actionbus.contracts.errors import PayloadRefused, Refused
@@ -131,6 +132,42 @@ def watch(run_id: RunId, output_format: Output = None) -> None:
                             output.line(row)
 
     session.run(work)
+
+
+@app.command()
+def update(
+    run_id: RunId,
+    name: Annotated[str, typer.Argument(help="The signal's name.")],
+    payload: Annotated[
+        str | None, typer.Argument(metavar="[PAYLOAD]", help=f"What it says {arguments.JSON_HELP}")
+    ] = None,
+    *,
+    reason: Reason = "",
+    by: By = None,
+    request_id: RequestId = None,
+) -> None:
+    """Hand a run a named value that it answers, and print the answer."""
+    settings = session.settings()
+    value = arguments.value(payload, "payload")
+    asked = Asked(requested_by=arguments.user(by), request_id=request_id)
+
+    async def work() -> Any:
+        async with session.client(settings) as client:
+            return await client.handle(run_id).update(name, value, reason, **asked)
+
+    _value(session.run(work))
+
+
+@app.command()
+def view(run_id: RunId, name: Annotated[str, typer.Argument(help="The name of what it shows.")]) -> None:
+    """Print what a run shows under a name, as JSON."""
+    settings = session.settings()
+
+    async def work() -> Any:
+        async with session.client(settings) as client:
+            return await client.handle(run_id).view(name)
+
+    _value(session.run(work))
 
 
 @app.command()

@@ -7,9 +7,10 @@ from actionbus.cli import output
 from actionbus.cli.output import Row
 from actionbus.contracts.definitions import WorkflowDefinition, read_graph
 from actionbus.contracts.events import EventEntry, WorkflowEvent
-from actionbus.contracts.nodes import WaitNode
-from actionbus.contracts.run import RunStatus, StepStatus, TimerKind, WorkflowRun
+from actionbus.contracts.nodes import PersonNode, Waiting
+from actionbus.contracts.run import RunStatus, ScopeState, StepStatus, TimerKind, WorkflowRun
 from actionbus.engine.paths import static
+from actionbus.engine.shapes.person import task
 
 _TIMES = {
     TimerKind.WAKE: "the time",
@@ -36,7 +37,7 @@ def state(run: WorkflowRun, definition: WorkflowDefinition | None) -> Row:
         "incarnation": run.incarnation,
         "input": output.opened(run.input),
         "output": output.opened(run.output),
-        "waits_for": list(waits_for(run, _signals(definition))),
+        "waits_for": list(waits_for(run, _waits(definition))),
         "steps": [
             {
                 "step": step.path,
@@ -59,13 +60,14 @@ def state(run: WorkflowRun, definition: WorkflowDefinition | None) -> Row:
             }
             for early in run.signals
         ],
+        "views": {name: output.opened(value) for name, value in run.views.items()},
         "held": [{"kind": held.kind.value, "path": held.path} for held in run.held],
         "trace": run.trace,
     }
 
 
-def waits_for(run: WorkflowRun, signals: dict[str, str]) -> Iterator[str]:
-    """What has to happen before a run goes on, in sentences; ``signals``: their names by the static paths of waits."""
+def waits_for(run: WorkflowRun, waits: dict[str, Waiting]) -> Iterator[str]:
+    """What has to happen before a run goes on, in sentences; ``waits``: the nodes that wait, by their static paths."""
     if run.status is RunStatus.PAUSED:
         yield "to be resumed"
     due = {timer.step: output.when(timer.due_at) for timer in run.timers if timer.kind is TimerKind.WAKE}
@@ -75,19 +77,26 @@ def waits_for(run: WorkflowRun, signals: dict[str, str]) -> Iterator[str]:
         elif step.dispatch_seq and step.status in (StepStatus.SCHEDULED, StepStatus.COMPENSATING):
             yield f"{step.path}: the result of {step.action}, attempt {step.attempt}"
     for scope in run.scopes:
-        name = signals.get(static(scope.path))
-        if name is not None:
+        node = waits.get(static(scope.path))
+        if node is not None:
             until = due.pop(scope.path, None)
-            yield f"{scope.path}: the signal {name}{f', until {until}' if until else ''}"
+            yield f"{scope.path}: {_awaited(node, scope)}{f', until {until}' if until else ''}"
     for timer in run.timers:
         if timer.kind in _TIMES and (timer.kind is not TimerKind.WAKE or timer.step in due):
             yield f"{timer.step or 'the run'}: {_TIMES[timer.kind]} {output.when(timer.due_at)}"
 
 
-def _signals(definition: WorkflowDefinition | None) -> dict[str, str]:
+def _awaited(node: Waiting, scope: ScopeState) -> str:
+    if not isinstance(node, PersonNode):
+        return f"the signal {node.signal}"
+    asked = task(scope)
+    return f"{asked['assignee'] or 'anybody'}, who is asked for {asked['title']!r}"
+
+
+def _waits(definition: WorkflowDefinition | None) -> dict[str, Waiting]:
     if definition is None:
         return {}
-    return {path: node.signal for path, node, _ in read_graph(definition.graph).nodes() if isinstance(node, WaitNode)}
+    return {path: node for path, node, _ in read_graph(definition.graph).nodes() if isinstance(node, Waiting)}
 
 
 def rows(event: WorkflowEvent) -> list[Row]:

@@ -110,7 +110,7 @@ def _sentence(event: WorkflowEvent, entry: EventEntry) -> str | None:
             )
 
 
-def _about_data(entry: EventEntry, why: str) -> str:  # noqa: PLR0911 - a table of cases
+def _about_data(entry: EventEntry, why: str) -> str:  # noqa: C901, PLR0911 - a table of cases
     """An entry whose data says what it is about."""
     step, fields = entry.step or "the run", _fields(entry)
     match entry.kind:
@@ -121,6 +121,8 @@ def _about_data(entry: EventEntry, why: str) -> str:  # noqa: PLR0911 - a table 
             return f"{step} published a record to {fields.get('topic', 'a topic')}."
         case EntryKind.BRANCH_CHOSEN:
             return f"{step}: {fields.get('chosen') or 'nothing'} was chosen."
+        case EntryKind.VIEW_CHANGED:
+            return f"{step} shows {fields.get('name', 'something')}: {payloads.encode(fields.get('value')).decode()}."
         case EntryKind.LOOP_BEGAN:
             return f"{step} goes through {fields.get('items', 'its')} items."
         case EntryKind.WAIT_BEGAN:
@@ -131,6 +133,8 @@ def _about_data(entry: EventEntry, why: str) -> str:  # noqa: PLR0911 - a table 
             return f"The signal {fields.get('signal', 'of some name')} came{kept}."
         case EntryKind.CHILD_STARTED | EntryKind.CHILD_ENDED | EntryKind.CHILD_GIVEN_UP:
             return f"{step}: {_about_child(entry, fields)}."
+        case EntryKind.TASK_OPENED | EntryKind.TASK_ASSIGNED | EntryKind.TASK_REMINDED | EntryKind.TASK_OVERDUE:
+            return f"{step}: {_about_task(entry, fields)}."
         case EntryKind.TIMER_CHANGED:
             return f"{step} waits{_moment(fields.get('to'))} now: {why}."
         case _:
@@ -147,6 +151,20 @@ def _about_child(entry: EventEntry, fields: dict[str, Any]) -> str:
         case _:
             because = f": {entry.reason.rstrip('.')}" if entry.reason else ""
             return f"{run} is {fields.get('status', 'over')}{because}"
+
+
+def _about_task(entry: EventEntry, fields: dict[str, Any]) -> str:
+    who = fields.get("assignee") or "anybody"
+    match entry.kind:
+        case EntryKind.TASK_OPENED:
+            due = _moment(fields.get("due_at")).replace("until", "by", 1)
+            return f"{who} is asked for {fields.get('title', 'something')!r}{due}"
+        case EntryKind.TASK_ASSIGNED:
+            return f"{_payload(entry)} is asked now: {(entry.reason or _NO_REASON).rstrip('.')}"
+        case EntryKind.TASK_OVERDUE:
+            return f"it is overdue; {who} was asked"
+        case _:
+            return f"{who} is reminded"
 
 
 def _decision(decision: Decision | None) -> str:

@@ -12,6 +12,8 @@ from actionbus.client.interface import Asked
 from actionbus.client.tail import Outcome
 from actionbus.contracts import payloads
 from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.events import EventEntry, WorkflowEvent
+from actionbus.contracts.payloads import Json
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 
 
@@ -35,6 +37,36 @@ class Asking:
         """
         value = written(payload, self._desk.limits.payload_bytes, f"the payload of {name}")
         await self._ask(RequestKind.SIGNAL, asked, reason=reason, signal=name, payload=value)
+
+    async def update(self, name: str, payload: Any = None, reason: str = "", **asked: Unpack[Asked]) -> Json:
+        """Hand the run a named value that it answers, and return the answer; None where there is none to give.
+
+        When nothing waits for it yet, the answer comes once something does. Raises what ``signal`` raises; Conflict
+        also when the run does not accept the value.
+        """
+        value = written(payload, self._desk.limits.payload_bytes, f"the payload of {name}")
+        verdict = await self._ask(RequestKind.SIGNAL, asked, reason=reason, signal=name, payload=value)
+        if verdict is None:
+            return None
+        event, entry = verdict
+        if event.version == 0:  # it had been asked before, and answered then
+            known = await (await self._desk.archive()).events(self._run_id)
+            entry = next((each for old in known if (each := outcomes.verdict(old, entry.request_id or ""))), entry)
+            outcomes.check(event, entry)
+        return None if entry.data is None else payloads.decode(entry.data)
+
+    async def complete_task(self, path: str, form: Any = None, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Hand in the form that a person was asked for at a path.
+
+        Conflict also when nobody is asked there, when the form breaks its schema, or is not accepted.
+        """
+        value = written(form, self._desk.limits.payload_bytes, "the form")
+        await self._ask(RequestKind.SIGNAL, asked, reason=reason, step=path, payload=value)
+
+    async def assign_task(self, path: str, who: str | None, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Ask somebody else for what a person was asked for at a path; None: anybody."""
+        value = written(who, self._desk.limits.payload_bytes, "the assignee")
+        await self._ask(RequestKind.ASSIGN_TASK, asked, reason=reason, step=path, payload=value)
 
     async def cancel(self, reason: str = "", **asked: Unpack[Asked]) -> None:
         """Stop the run and undo what it did."""
@@ -81,7 +113,10 @@ class Asking:
         """
         await self._ask(RequestKind.CHANGE_TIMER, asked, reason=reason, step=path, due_at=milliseconds(until))
 
-    async def _ask(self, kind: RequestKind, asked: Asked, *, reason: str, **fields: Any) -> None:
+    async def _ask(
+        self, kind: RequestKind, asked: Asked, *, reason: str, **fields: Any
+    ) -> tuple[WorkflowEvent, EventEntry] | None:
+        """Ask, and return the verdict; None when nobody waits for it."""
         request = WorkflowRequest(
             request_id=asked.get("request_id") or uuid.uuid4().hex,
             run_id=self._run_id,
@@ -93,7 +128,7 @@ class Asking:
         )
         if not asked.get("wait", True):
             await self._desk.put(request)
-            return
+            return None
         outcome = Outcome(request.request_id)
         tail = await self._desk.tail()
         tail.add(self._run_id, outcome)
@@ -104,6 +139,7 @@ class Asking:
         finally:
             tail.remove(self._run_id, outcome)
         outcomes.check(event, entry)
+        return event, entry
 
 
 def written(value: Any, most_bytes: int, what: str) -> bytes:

@@ -8,6 +8,7 @@ from actionbus.client.asking import Asking
 from actionbus.client.desk import Desk
 from actionbus.client.interface import StartedRun
 from actionbus.client.tail import Follower, Outcome
+from actionbus.contracts import payloads
 from actionbus.contracts.errors import ActionbusError, Refused
 from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.payloads import Json
@@ -59,6 +60,14 @@ class RunHandle(Asking, StartedRun):
         if found is None:
             raise Refused(f"there is no run {self.run_id}: it was never started, or was forgotten after its retention")
         return found
+
+    async def view(self, name: str) -> Json:
+        """What the run shows under a name; raises Refused when it shows nothing by that name, or there is no run."""
+        run = await self.state()
+        if name not in run.views:
+            shown = ", ".join(sorted(run.views)) or "nothing"
+            raise Refused(f"run {self.run_id} shows nothing by the name {name}; it shows {shown}")
+        return payloads.decode(run.views[name])
 
     async def history(self) -> list[WorkflowEvent]:
         """What happened to the run so far, oldest first; empty when nothing is known of it.

@@ -50,6 +50,18 @@ class StartedRun(Protocol):
         """Hand the run a named value; it is kept until something waits for it."""
         ...
 
+    async def update(self, name: str, payload: Any = None, reason: str = "", **asked: Unpack[Asked]) -> Json:
+        """Hand the run a named value that it answers, and return the answer."""
+        ...
+
+    async def complete_task(self, path: str, form: Any = None, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Hand in the form that a person was asked for at a path."""
+        ...
+
+    async def assign_task(self, path: str, who: str | None, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Ask somebody else for what a person was asked for at a path."""
+        ...
+
     async def cancel(self, reason: str = "", **asked: Unpack[Asked]) -> None:
         """Stop the run and undo what it did."""
         ...
@@ -84,6 +96,10 @@ class StartedRun(Protocol):
 
     async def state(self) -> WorkflowRun:
         """The run as it stands; raises Refused when there is none."""
+        ...
+
+    async def view(self, name: str) -> Json:
+        """What the run shows under a name."""
         ...
 
     async def history(self) -> list[WorkflowEvent]:

@@ -10,7 +10,7 @@ from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.node_checks import NodeChecks, grammar, policy, schema, topic, version
-from actionbus.contracts.nodes import WaitNode
+from actionbus.contracts.nodes import Waiting
 from actionbus.contracts.reading import Reading
 
 
@@ -76,7 +76,7 @@ def _actions(graph: Graph) -> Iterator[str]:
 def _nodes(graph: Graph, limits: Limits) -> Iterator[Mistake]:
     checks = NodeChecks(graph, limits, Reading(graph))
     seen: set[str] = set()
-    signals: dict[str, WaitNode] = {}
+    signals: dict[str, Waiting] = {}
     for path, node, _ in graph.nodes():
         for message in checks.mistakes(path, node):
             yield Mistake(node.id, message)
@@ -85,9 +85,9 @@ def _nodes(graph: Graph, limits: Limits) -> Iterator[Mistake]:
                 node.id, f"{node.kind} {path}: the id {node.id} is there twice: give one of them an id of its own"
             )
         seen.add(node.id)
-        if isinstance(node, WaitNode) and signals.setdefault(node.signal, node).payload_schema != node.payload_schema:
+        if isinstance(node, Waiting) and signals.setdefault(node.signal, node).payload_schema != node.payload_schema:
             why = f"the signal {node.signal} is waited for with another schema elsewhere: use one for both"
-            yield Mistake(node.id, f"wait {path}: {why}")
+            yield Mistake(node.id, f"{node.kind} {path}: {why}")
     if graph.root.output is not None:
         yield Mistake(None, "the root gives no output of its own: use the output of the graph")
     for message in checks.reading.mistakes("the output", graph.output, ""):

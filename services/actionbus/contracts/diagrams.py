@@ -12,6 +12,7 @@ from actionbus.contracts.nodes import (
     MapNode,
     Node,
     ParallelNode,
+    PersonNode,
     RepeatNode,
     SequenceNode,
     StepNode,
@@ -120,7 +121,7 @@ def _branches(picture: Picture, path: str, node: Node, frame: str) -> list[tuple
             return ends
         case ParallelNode():
             return [end for inner, each in inside for end in _node(picture, inner, each, frame, [(path, "")])]
-        case WaitNode() if inside:
+        case WaitNode() | PersonNode() if node.on_timeout is not None:
             return [(path, ""), *_node(picture, *inside[0], frame, [(path, "too late")])]
         case _:
             return [(path, "")]
@@ -132,6 +133,8 @@ def _title(node: Node) -> str:
             return node.id if node.id == node.call.action else f"{node.id}: {node.call.action}"
         case ChildNode():
             return node.id if node.id == node.workflow else f"{node.id}: {node.workflow}"
+        case PersonNode():
+            return f"{node.id}: a person"
         case WaitNode():
             return f"{node.id}: wait for {node.signal}"
         case ParallelNode(enough=int(enough)):

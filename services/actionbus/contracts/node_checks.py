@@ -17,17 +17,19 @@ from actionbus.contracts.nodes import (
     MapNode,
     Node,
     ParallelNode,
+    PersonNode,
     RaiseNode,
     RepeatNode,
     SequenceNode,
     SetNode,
+    ShowNode,
     SleepNode,
     StepNode,
     TryNode,
     WaitNode,
 )
 from actionbus.contracts.payloads import Json
-from actionbus.contracts.reading import FALLBACK, PLAIN, RULE, UNDO, Reading
+from actionbus.contracts.reading import FALLBACK, PLAIN, RULE, SIGNALLED, UNDO, Reading
 from actionbus.contracts.validation import Schema
 
 
@@ -52,6 +54,9 @@ class NodeChecks:
                 yield from self.reading.mistakes(where, node.value, path)
             case SetNode():
                 yield from self.reading.mistakes(where, node.value, path)
+            case ShowNode():
+                yield from grammar("name", node.name)
+                yield from self.reading.mistakes(where, node.value, path)
             case RaiseNode():
                 yield from self._raise(where, path, node)
             case SequenceNode():
@@ -66,10 +71,10 @@ class NodeChecks:
                 for condition in (node.while_, node.until):
                     yield from self._condition(where, condition, path)
             case WaitNode():
-                yield from grammar("signal", node.signal)
-                yield from schema(f"{where}, the payload", node.payload_schema)
-                if node.on_timeout is not None and node.timeout_ms is None:
-                    yield f"{where}: on_timeout never follows without a timeout"
+                yield from self._waiting(where, path, node)
+            case PersonNode():
+                yield from self._waiting(where, path, node)
+                yield from self._person(where, path, node)
             case SleepNode():
                 yield from self._sleep(where, path, node)
             case ChildNode():
@@ -138,6 +143,23 @@ class NodeChecks:
         yield from self.reading.mistakes(f"{where}, items", node.items, path)
         if node.concurrency > self.limits.map_concurrency:
             yield f"{where}: {node.concurrency} items at a time are more than {self.limits.map_concurrency}"
+
+    def _waiting(self, where: str, path: str, node: WaitNode | PersonNode) -> Iterator[str]:
+        yield from grammar("signal", node.signal)
+        yield from schema(f"{where}, the payload", node.payload_schema)
+        yield from self._condition(f"{where}, accept", node.accept, path, SIGNALLED)
+        yield from self.reading.mistakes(f"{where}, answer", node.answer, path, SIGNALLED)
+        if node.on_timeout is not None and node.timeout_ms is None:
+            yield f"{where}: on_timeout never follows without a timeout"
+
+    def _person(self, where: str, path: str, node: PersonNode) -> Iterator[str]:
+        yield from self.reading.mistakes(f"{where}, title", node.title, path)
+        yield from self.reading.mistakes(f"{where}, assignee", node.assignee, path)
+        if node.on_reminder is not None and node.due_ms is None and not node.remind_after_ms:
+            yield f"{where}: on_reminder never follows without remind_after_ms or due_ms"
+        last = node.timeout_ms
+        if last is not None and any(each >= last for each in (*node.remind_after_ms, node.due_ms or 0)):
+            yield f"{where}: a reminder and the due date come before the timeout, or never"
 
     def _sleep(self, where: str, path: str, node: SleepNode) -> Iterator[str]:
         if (node.for_ms is None) == (node.until is None):

@@ -58,6 +58,14 @@ class SetNode(_Node):
     value: JsonValue
 
 
+class ShowNode(_Node):
+    """A value that whoever looks at the run can read from here on, under a name. It has no output."""
+
+    kind: Literal["show"] = "show"
+    name: str = Field(description="Under which it is shown; the next value of that name takes its place.")
+    value: JsonValue = None
+
+
 class RaiseNode(_Node):
     """A failure that the author decides on. It has no output."""
 
@@ -159,12 +167,13 @@ class RepeatNode(_Node):
         yield EACH, self.body
 
 
-class WaitNode(_Node):
-    """A signal that is waited for. Its output is the signal's payload, or that of ``on_timeout``."""
+class Waiting(_Node):
+    """What is common to the nodes that a signal ends."""
 
-    kind: Literal["wait"] = "wait"
     signal: str
     payload_schema: JsonValue = Field(default_factory=dict, description="JSON Schema of the payload.")
+    accept: JsonValue = Field(default=None, description="Template of true or false: whether a payload is taken.")
+    answer: JsonValue = Field(default=None, description="Template of what the sender of a payload that is taken gets.")
     timeout_ms: int | None = Field(default=None, gt=0)
     on_timeout: "Node | None" = Field(default=None, description="What follows instead; null: it fails with Timeout.")
 
@@ -172,6 +181,36 @@ class WaitNode(_Node):
         """What follows when no signal came."""
         if self.on_timeout is not None:
             yield f".{self.on_timeout.id}", self.on_timeout
+
+
+class WaitNode(Waiting):
+    """A signal that is waited for. Its output is the signal's payload, or that of ``on_timeout``.
+
+    In ``accept`` and ``answer``, ``payload`` is what the signal says. A signal that is not accepted is refused, and
+    changes nothing.
+    """
+
+    kind: Literal["wait"] = "wait"
+
+
+class PersonNode(Waiting):
+    """A task for a person: a wait whose signal is a filled form. Its output is the form, or that of ``on_timeout``.
+
+    Inside, ``scope.<id>.title`` and ``scope.<id>.assignee`` say what is to be done and by whom.
+    """
+
+    kind: Literal["person"] = "person"
+    title: JsonValue = Field(description="Template of a text: what is to be done.")
+    assignee: JsonValue = Field(default=None, description="Template of a text: who is asked first; null: anybody.")
+    due_ms: int | None = Field(default=None, gt=0, description="When it is overdue; it is waited for all the same.")
+    remind_after_ms: tuple[Annotated[int, Field(gt=0)], ...] = Field(default=(), description="When to remind.")
+    on_reminder: "Node | None" = Field(default=None, description="What reminds, also when it is overdue.")
+
+    def inside(self) -> Inside:
+        """What follows when nobody did it, and what reminds."""
+        yield from super().inside()
+        if self.on_reminder is not None:
+            yield EACH, self.on_reminder
 
 
 class SleepNode(_Node):
@@ -247,6 +286,7 @@ Node = Annotated[
     StepNode
     | EmitNode
     | SetNode
+    | ShowNode
     | RaiseNode
     | SequenceNode
     | ChooseNode
@@ -254,6 +294,7 @@ Node = Annotated[
     | MapNode
     | RepeatNode
     | WaitNode
+    | PersonNode
     | SleepNode
     | ChildNode
     | TryNode,
@@ -261,6 +302,6 @@ Node = Annotated[
 ]
 
 for _model in (
-    SequenceNode, Case, ChooseNode, ParallelNode, MapNode, RepeatNode, WaitNode, Handle, BlockRule, TryNode
+    SequenceNode, Case, ChooseNode, ParallelNode, MapNode, RepeatNode, WaitNode, PersonNode, Handle, BlockRule, TryNode
 ):  # fmt: skip
     _model.model_rebuild()

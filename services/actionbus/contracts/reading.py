@@ -10,12 +10,18 @@ from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.nodes import Node, ParallelNode, SequenceNode
 from actionbus.contracts.payloads import Json
 
-_SILENT: Final = frozenset({"emit", "raise", "sleep"})  # kinds without an output
+_SILENT: Final = frozenset({"emit", "raise", "show", "sleep"})  # kinds without an output
 _ITSELF: Final = frozenset({"repeat", "try"})  # kinds that read in their conditions what they give
-_GIVEN: Final = {"map": ("item", "index"), "repeat": ("turn", "last"), "try": ("error", "attempt")}
+_GIVEN: Final = {
+    "map": ("item", "index"),
+    "repeat": ("turn", "last"),
+    "try": ("error", "attempt"),
+    "person": ("title", "assignee"),
+}
 PLAIN: Final = (templates.INPUT, templates.STEPS, templates.SCOPE)
 UNDO: Final = (*PLAIN, templates.MADE)
 FALLBACK: Final = (*PLAIN, templates.ERROR)
+SIGNALLED: Final = (*PLAIN, templates.PAYLOAD)
 RULE: Final = (*FALLBACK, templates.ATTEMPT, templates.ELAPSED)
 
 

@@ -18,6 +18,8 @@ class RequestKind(StrEnum):
     """Start a run of a workflow."""
     SIGNAL = "signal"
     """Hand a named value to a run, which may not wait for it yet."""
+    ASSIGN_TASK = "assign_task"
+    """Let somebody else do what a person was asked for."""
     CANCEL = "cancel"
     """Stop the run, undo what it did."""
     TERMINATE = "terminate"
@@ -80,15 +82,17 @@ class WorkflowRequest(Record):
     )
     payload: bytes | None = Field(
         default=None,
-        description="JSON. start: the run's input; signal: what it says; skip_step, complete_step: the step's output.",
+        description="JSON. start: the run's input; signal: what it says; skip_step, complete_step: the step's output; "
+        "assign_task: who, a text; null: anybody.",
     )
-    signal: str | None = Field(default=None, description="signal: its name.")
+    signal: str | None = Field(default=None, description="signal: its name; null: that of the node at step.")
     start_input: bytes | None = Field(
         default=None, description="JSON. signal with a workflow: the input of the run that is started if there is none."
     )
     step: str | None = Field(
         default=None,
-        description="retry_step, skip_step, complete_step, change_timer: the path of the step or node; empty: root.",
+        description="retry_step, skip_step, complete_step, change_timer, assign_task: the path of the step or node; "
+        "empty: root. signal: the one node that it is for; null: the one that has waited longest.",
     )
     due_at: int | None = Field(
         default=None,

@@ -167,6 +167,7 @@ class Signal(Record):
     name: str = Field(description="The signal's name.")
     payload: bytes = Field(description="JSON: what it says.")
     received_at: int = Field(description="When it came, epoch milliseconds by the broker's clock.")
+    request_id: str | None = Field(default=None, description="The request whose sender waits for an answer.")
 
 
 class HeldKind(StrEnum):
@@ -235,6 +236,7 @@ class WorkflowRun(Record):
     signals: tuple[Signal, ...] = Field(
         default=(), description="Signals that nothing has waited for yet, oldest first."
     )
+    views: dict[str, bytes] = Field(default_factory=dict, description="JSON of what the run shows, by name.")
     held: tuple[Held, ...] = Field(default=(), description="What follows once it is resumed, in order.")
     requests: tuple[str, ...] = Field(
         default=(), description="The ids of the latest requests it carried out: none is carried out twice."

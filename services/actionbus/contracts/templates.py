@@ -27,7 +27,8 @@ MADE: Final = "made"  # inside an undo: the output of the step that is undone
 ERROR: Final = "error"  # inside a fallback or a rule: the error that led to it
 ATTEMPT: Final = "attempt"  # inside a rule: the attempt that failed, 1 for the first
 ELAPSED: Final = "elapsed_ms"  # inside a rule: milliseconds since the first attempt was scheduled
-ROOTS: Final = (INPUT, STEPS, SCOPE, MADE, ERROR, ATTEMPT, ELAPSED)
+PAYLOAD: Final = "payload"  # inside what a wait accepts and answers: what the signal says
+ROOTS: Final = (INPUT, STEPS, SCOPE, MADE, ERROR, ATTEMPT, ELAPSED, PAYLOAD)
 
 Path = tuple[str | int, ...]
 

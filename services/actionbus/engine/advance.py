@@ -86,7 +86,8 @@ def _request(
     if request.kind is RequestKind.CANCEL and run.status is RunStatus.COMPENSATING:
         return verdict.accepted_before(request, run, f"the run undoes what it did and will be {run.ending}", now)
     draft = Draft(definition, run, now, seq)
-    draft.accept(request)
+    if request.kind is not RequestKind.SIGNAL:  # whose verdict may carry an answer, or follow later
+        draft.accept(request)
     refused = f"the run has ended already: it is {run.status}" if run.status.ended else _carry_out(draft, request)
     if refused is not None:
         return verdict.rejected(request, run, refused, now)
@@ -114,6 +115,8 @@ def _carry_out(draft: Draft, request: WorkflowRequest) -> str | None:  # noqa: C
             return operator.complete_step(draft, request)
         case RequestKind.CHANGE_TIMER:
             return operator.change_timer(draft, request)
+        case RequestKind.ASSIGN_TASK:
+            return operator.assign_task(draft, request)
         case RequestKind.START | RequestKind.CHILD_REPORT | RequestKind.MIGRATE | RequestKind.UNKNOWN:
             return f"a run cannot be asked to {request.kind} in this version"
         case _:

@@ -14,7 +14,7 @@ from actionbus.contracts.checks import check
 from actionbus.contracts.definitions import ActionSpec, Graph, WorkflowDefinition, read_graph
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
-from actionbus.contracts.nodes import WaitNode
+from actionbus.contracts.nodes import Waiting
 from actionbus.contracts.validation import Schema
 from actionbus.engine.liveness import RUN_INPUT, Liveness, liveness
 from actionbus.engine.paths import ROOT, beside, static
@@ -66,11 +66,14 @@ class Definition:
         self._by_id: dict[str, str] = {}
         self._lasts: set[str] = set()  # repeats of which a turn reads what the one before gave
         self.signals: dict[str, Schema] = {}
+        self.updates: set[str] = set()  # signals whose senders wait for an answer
         for place in _walk(graph):
             self.places[place.path] = place
             self._by_id[place.node.id] = place.path
-            if isinstance(place.node, WaitNode):
+            if isinstance(place.node, Waiting):
                 self.signals[place.node.signal] = Schema(place.node.payload_schema)
+                if place.node.accept is not None or place.node.answer is not None:
+                    self.updates.add(place.node.signal)
         self.liveness: Liveness = self._liveness()
         self.reads_input = RUN_INPUT in self.liveness.read
         self.wanted: frozenset[str] = self._wanted()

@@ -40,7 +40,7 @@ class Draft:
     __slots__ = (
         "_values", "compensations", "decisions", "definition", "emits", "ending", "entries", "error", "held", "input",
         "moved", "moves", "next_timer", "now", "output", "requests", "run", "scopes", "sent", "seq", "signals",
-        "status", "steps", "timers",
+        "status", "steps", "timers", "views",
     )  # fmt: skip
 
     def __init__(self, definition: Definition, run: WorkflowRun, now: int, seq: int) -> None:
@@ -61,6 +61,7 @@ class Draft:
         self.compensations = run.compensations
         self.decisions = run.decisions
         self.signals = run.signals
+        self.views = run.views
         self.held = run.held
         self.requests = run.requests
         self.next_timer = run.next_timer
@@ -256,10 +257,22 @@ class Draft:
 
     # The story
 
-    def accept(self, request: WorkflowRequest) -> None:
+    def accept(self, request: WorkflowRequest, answer: bytes | None = None) -> None:
         """A request is carried out: it is told so, and never carried out again."""
-        self.note(EntryKind.REQUEST_ACCEPTED, request_id=request.request_id)
+        self.note(EntryKind.REQUEST_ACCEPTED, request_id=request.request_id, data=answer)
+        self.remember(request)
+
+    def remember(self, request: WorkflowRequest) -> None:
+        """A request is never carried out again."""
         self.requests = remembered((*self.requests, request.request_id), self.definition.limits)
+
+    def drop_signals(self) -> None:
+        """Nothing will wait for a signal any more; who waits for an answer is told so."""
+        for each in self.signals:
+            if each.request_id is not None:
+                reason = f"the run ended before it waited for the signal {each.name}"
+                self.note(EntryKind.REQUEST_REJECTED, request_id=each.request_id, reason=reason)
+        self.signals = ()
 
     def note(self, kind: EntryKind, **fields: Any) -> None:
         """Add an entry to the event."""
@@ -310,6 +323,7 @@ class Draft:
             decisions=self.decisions,
             incident=self._incident(),
             signals=self.signals,
+            views=self.views,
             held=self.held,
             requests=self.requests,
             next_timer=self.next_timer,

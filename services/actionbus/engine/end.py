@@ -35,7 +35,7 @@ def head_for(draft: Draft, ending: RunStatus, error: ActionError, *, only: str |
         draft.compensations = tuple(undo for undo in draft.compensations if undo.step == only)
     draft.timers = tuple(timer for timer in draft.timers if timer.step is not None)
     draft.input = None
-    draft.signals = ()
+    draft.drop_signals()
     if not draft.paused:
         draft.status = RunStatus.COMPENSATING
     draft.ending = ending
@@ -64,7 +64,7 @@ def _close(draft: Draft, status: RunStatus, data: bytes, reason: str | None = No
     draft.status = status
     draft.ending = None
     draft.input = None
-    draft.signals = ()
+    draft.drop_signals()
     draft.held = ()
     draft.moves.clear()
     for step in draft.steps.values():

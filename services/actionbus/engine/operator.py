@@ -1,15 +1,21 @@
 """An operator steps in: a step is tried again, is given its output by hand, or waits for another time."""
 
+from typing import Final
+
 from actionbus.contracts import payloads
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.run import StepState, StepStatus, TimerKind
+from actionbus.contracts.validation import Schema
 from actionbus.engine import child, compensate, verdict
 from actionbus.engine.draft import Draft
 from actionbus.engine.shapes import step as steps
+from actionbus.engine.shapes.person import PersonShape, reassigned
 from actionbus.engine.shapes.sleep import sayable
 from actionbus.engine.template import fitting
+
+_PERSON: Final = Schema({"type": ["string", "null"]})
 
 
 def retry_step(draft: Draft, request: WorkflowRequest) -> str | None:
@@ -93,6 +99,22 @@ def change_timer(draft: Draft, request: WorkflowRequest) -> str | None:
     draft.note(
         EntryKind.TIMER_CHANGED, step=request.step, data=data, reason=verdict.said(request, draft.definition.limits)
     )
+    return None
+
+
+def assign_task(draft: Draft, request: WorkflowRequest) -> str | None:
+    """Let somebody else do what a person was asked for; the reason when nobody is asked there."""
+    scope = draft.scopes.get(request.step or "")
+    place = draft.definition.place(request.step or "")
+    if scope is None or place is None or not isinstance(place.shape, PersonShape):
+        return f"nobody is asked for anything at {request.step!r}"
+    try:
+        value, data = fitting(request.payload, _PERSON, draft.definition.limits)
+    except PayloadRefused as refused:
+        return f"the assignee is a text, or null for anybody: {refused}"
+    draft.scopes[scope.path] = reassigned(scope, value)
+    said = verdict.said(request, draft.definition.limits)
+    draft.note(EntryKind.TASK_ASSIGNED, step=scope.path, data=data, reason=said)
     return None
 
 

@@ -1,38 +1,81 @@
 """Somebody hands a named value to the run: to the node that waits for it, or to one that will."""
 
+from collections.abc import Iterator
+
 from actionbus.contracts import payloads
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.run import Signal
 from actionbus.engine.draft import Draft
-from actionbus.engine.shapes.wait import WaitShape
+from actionbus.engine.shapes.wait import Awaited, WaitShape
 from actionbus.engine.template import fitting
 
 
 def signal(draft: Draft, request: WorkflowRequest) -> str | None:
     """Deliver the signal, or keep it until something waits for it; the reason when it is refused."""
+    try:
+        waits = next(_waiting(draft, request), None)  # the one that has waited longest
+        if waits is not None:
+            _deliver(draft, request, waits)
+        elif request.step is not None:
+            return f"nothing at {request.step!r} waits for {f'the signal {request.signal}' if request.signal else 'it'}"
+        else:
+            # Who waits for an answer hears the verdict once something takes the signal.
+            (draft.remember if request.signal in draft.definition.updates else draft.accept)(request)
+            keep(draft, request)
+    except PayloadRefused as refused:
+        return str(refused)
+    return None
+
+
+def keep(draft: Draft, request: WorkflowRequest) -> None:
+    """Keep the signal until something waits for it; raises PayloadRefused with the reason when it is refused."""
     name = request.signal or ""
+    given = _given(draft, request, name)
+    limit = draft.definition.limits.signals_buffered
+    if len(draft.signals) >= limit:
+        raise PayloadRefused(f"{limit} signals that nothing has waited for yet are kept, there is no room for one more")
+    draft.note(EntryKind.SIGNAL_RECEIVED, data=_told(name, given))
+    asks = request.request_id if name in draft.definition.updates else None
+    kept = Signal(name=name, payload=given, received_at=draft.now, request_id=asks)
+    draft.signals = (*draft.signals, kept)
+
+
+def _deliver(draft: Draft, request: WorkflowRequest, waits: Awaited) -> None:
+    name = waits.place.node.signal
+    given = _given(draft, request, name)
+    answer = waits.shape.answer(draft, waits.place, waits.path, given)
+    draft.accept(request, answer)
+    draft.note(EntryKind.SIGNAL_RECEIVED, step=waits.path, data=_told(name, given))
+    waits.shape.signalled(draft, waits.place, waits.path, given)
+
+
+def _waiting(draft: Draft, request: WorkflowRequest) -> Iterator[Awaited]:
+    """The nodes that the signal is for, in the order in which they began to wait."""
+    for path in draft.scopes:
+        place = draft.definition.place(path)
+        if place is None or not isinstance(place.shape, WaitShape):
+            continue
+        if request.step in (None, path) and request.signal in (None, place.node.signal):
+            yield Awaited(path, place, place.shape)
+
+
+def _given(draft: Draft, request: WorkflowRequest, name: str) -> bytes:
+    """What the signal says as canonical JSON; raises PayloadRefused when the workflow takes no such signal."""
     known = draft.definition.signals
     if name not in known:
         listed = ", ".join(sorted(known)) or "none"
-        return f"the workflow {draft.definition.name} waits for no signal {name!r}; the signals it knows: {listed}"
+        raise PayloadRefused(
+            f"the workflow {draft.definition.name} waits for no signal {name!r}; the signals it knows: {listed}"
+        )
     if draft.run.ending is not None:
-        return f"the run undoes what it did and will be {draft.run.ending}: it takes no signals"
+        raise PayloadRefused(f"the run undoes what it did and will be {draft.run.ending}: it takes no signals")
     try:
-        value, payload = fitting(request.payload, known[name], draft.definition.limits)
+        return fitting(request.payload, known[name], draft.definition.limits)[1]
     except PayloadRefused as refused:
-        return f"the signal {name} does not fit: {refused}"
-    data = payloads.encode({"signal": name, "payload": value})
-    for path in draft.scopes:  # the node that has waited longest comes first
-        place = draft.definition.place(path)
-        if place is not None and isinstance(place.shape, WaitShape) and place.node.signal == name:
-            draft.note(EntryKind.SIGNAL_RECEIVED, step=path, data=data)
-            place.shape.signalled(draft, place, path, payload)
-            return None
-    limit = draft.definition.limits.signals_buffered
-    if len(draft.signals) >= limit:
-        return f"{limit} signals that nothing has waited for yet are kept, there is no room for one more"
-    draft.note(EntryKind.SIGNAL_RECEIVED, data=data)
-    draft.signals = (*draft.signals, Signal(name=name, payload=payload, received_at=draft.now))
-    return None
+        raise PayloadRefused(f"the signal {name} does not fit: {refused}") from refused
+
+
+def _told(name: str, payload: bytes) -> bytes:
+    return payloads.encode({"signal": name, "payload": payloads.decode(payload)})

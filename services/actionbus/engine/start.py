@@ -84,9 +84,10 @@ def begin(
     reason = request.reason and failure.cut(request.reason, definition.limits.error_message_bytes)
     draft.note(EntryKind.RUN_STARTED, data=data, reason=reason)
     if request.kind is RequestKind.SIGNAL:
-        refusal = signal.signal(draft, request)  # nothing waits yet: it is kept until something does
-        if refusal is not None:
-            return verdict.rejected(request, before, refusal, now)
+        try:
+            signal.keep(draft, request)
+        except PayloadRefused as refused:
+            return verdict.rejected(request, before, str(refused), now)
     begins = max(now, request.due_at or now)
     if definition.graph.run_timeout_ms is not None:
         draft.arm(TimerKind.RUN_TIMEOUT, begins + definition.graph.run_timeout_ms)

@@ -1,29 +1,25 @@
 """What a workflow function is given: it writes down each node, in order, and what stands inside another one in a block.
 
 A block is a function without a name of its own, often a lambda: it is called once, while the workflow is read, and what
-it returns is what the block gives. How each kind of node is written stands in ``step``, ``branches``, ``loops``,
-``waits`` and ``blocks``.
+it returns is what the block gives. How each kind of node is written stands in ``step``, ``branches``, ``loops``
+and ``blocks``; waits for what is outside stand in ``outside``.
 """
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar, overload
+from typing import Any, NoReturn, ParamSpec, TypeVar, overload
 
 from actionbus.contracts import identifiers
-from actionbus.contracts.nodes import EmitNode, RaiseNode, SetNode
-from actionbus.sdk import blocks, branches, child, loops, place, shape, step, waits
+from actionbus.contracts.nodes import EmitNode, RaiseNode, SetNode, ShowNode
+from actionbus.sdk import blocks, branches, loops, place, shape, step
 from actionbus.sdk.call import Call
-from actionbus.sdk.draft import Draft
 from actionbus.sdk.duration import Duration
 from actionbus.sdk.expression import written
 from actionbus.sdk.loops import Turn
+from actionbus.sdk.outside import Outside
 from actionbus.sdk.retry import Retry
 from actionbus.sdk.rule import OnBlockFailure, OnFailure
 from actionbus.sdk.template import Built, Writing
-
-if TYPE_CHECKING:  # a workflow is written with a flow
-    from actionbus.sdk.workflow import Workflow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,19 +29,14 @@ B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
-I = TypeVar("I")  # noqa: E741 - input
-O = TypeVar("O")  # noqa: E741 - output
 Block = Callable[[], R]
 
 
-class Flow:
+class Flow(Outside):
     """Writes nodes down. It exists only while its workflow function is read; every refusal names the line.
 
     Every node has an id, made from what it does unless ``id`` is given.
     """
-
-    def __init__(self, draft: Draft) -> None:
-        self._draft = draft
 
     def run(
         self,
@@ -104,6 +95,12 @@ class Flow:
         node = self._draft.claim(id, self._draft.number("compute"), writing, 'flow.compute(..., id="...")')
         self._draft.add(SetNode, writing, id=node, value=writing.expression(written(text, names, ())))
         return self._draft.result(node, gives, shape.of(gives, "given"))
+
+    def show(self, name: str, value: Any, *, id: str | None = None) -> None:  # noqa: A002 - the user's word
+        """Show a value to whoever looks at the run, from here on and until another one of that name is shown."""
+        writing = self._draft.writing()
+        node = self._draft.claim(id, self._draft.number(f"show-{name}"), writing, 'flow.show(..., id="...")')
+        self._draft.add(ShowNode, writing, id=node, name=name, value=writing.open(value, name)[0])
 
     def fail(
         self,
@@ -233,81 +230,6 @@ class Flow:
         limit (None) a turn that is over is never undone.
         """
         return loops.repeat(self._draft, body, id, while_=while_, until=until, limit=limit)
-
-    @overload
-    def wait_for(
-        self, signal: str, payload: type[T], *, timeout: Duration | None = None, id: str | None = None
-    ) -> T: ...
-    @overload
-    def wait_for(
-        self, signal: str, payload: type[T], *, timeout: Duration, on_timeout: Block[R], id: str | None = None
-    ) -> T | R: ...
-    def wait_for(
-        self,
-        signal: str,
-        payload: Any,
-        *,
-        timeout: Duration | None = None,
-        on_timeout: Any = None,
-        id: str | None = None,  # noqa: A002 - the user's word
-    ) -> Any:
-        """Wait for a signal, and give its payload; one that came before is taken at once.
-
-        Without one in time, give what ``on_timeout`` gives, or fail with Timeout.
-        """
-        return waits.wait_for(self._draft, signal, payload, id, timeout=timeout, on_timeout=on_timeout)
-
-    def child(
-        self,
-        workflow: "Workflow[I, O]",
-        value: I = None,  # type: ignore[assignment] - a workflow without an input takes None
-        *,
-        undo: Callable[[O], Call[Any]] | None = None,
-        give_up: Literal["cancel", "terminate", "leave"] = "cancel",
-        timeout: Duration | None = None,
-        run_id: str | None = None,
-        version: str | None = None,
-        id: str | None = None,  # noqa: A002 - the user's word
-    ) -> O:
-        """Start a run of another workflow, wait for its end, and give what it gives; if it fails, this fails like it.
-
-        ``give_up`` says what becomes of it when it is not waited for any more, because this run ends or ``timeout`` is
-        over: it is cancelled, and undone before anything else of this run is undone; terminated; or left alone.
-        ``undo`` takes back a run that completed. ``run_id`` is made of this run's id and the step's, ``version`` is the
-        newest one that is deployed, unless they are given.
-        """
-        return child.child(
-            self._draft,
-            workflow,
-            value,
-            id,
-            wait=True,
-            run_id=run_id,
-            version=version,
-            undo=undo,
-            give_up=give_up,
-            timeout=timeout,
-        )
-
-    def start(
-        self,
-        workflow: "Workflow[I, Any]",
-        value: I = None,  # type: ignore[assignment] - a workflow without an input takes None
-        *,
-        run_id: str | None = None,
-        version: str | None = None,
-        id: str | None = None,  # noqa: A002 - the user's word
-    ) -> str:
-        """Start a run of another workflow and go on as soon as it has begun; give its run id. It lives by itself."""
-        return child.child(self._draft, workflow, value, id, wait=False, run_id=run_id, version=version)
-
-    def sleep(self, how_long: Duration, *, id: str | None = None) -> None:  # noqa: A002 - the user's word
-        """Let time pass: a duration that is known now, or a reference to a number of milliseconds."""
-        waits.sleep(self._draft, how_long, id)
-
-    def sleep_until(self, moment: datetime | str | int, *, id: str | None = None) -> None:  # noqa: A002 - the user's word
-        """Let time pass until a moment: a datetime, or a reference to one, to RFC 3339 text or epoch milliseconds."""
-        waits.sleep_until(self._draft, moment, id)
 
     def attempt(
         self,

@@ -9,7 +9,7 @@ from pydantic_core import to_jsonable_python
 from actionbus.contracts import payloads
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import DefinitionRefused
-from actionbus.contracts.nodes import WaitNode
+from actionbus.contracts.nodes import Waiting
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.run import WorkflowRun
 from actionbus.engine.definition import Definition
@@ -38,7 +38,7 @@ class Signals:
     """Those that were not delivered yet. Of one name they come in their order."""
 
     def __init__(self, graph: Graph, signals: Sequence[Signal]) -> None:
-        known = {node.signal for _, node, _ in graph.nodes() if isinstance(node, WaitNode)}
+        known = {node.signal for _, node, _ in graph.nodes() if isinstance(node, Waiting)}
         for each in signals:
             if each.name not in known:
                 listed = ", ".join(sorted(known)) or "none"
@@ -74,4 +74,4 @@ class Signals:
 def awaited(definition: Definition, run: WorkflowRun) -> tuple[str, ...]:
     """The signals that a run waits for, the longest awaited first."""
     nodes = [place.node for scope in run.scopes if (place := definition.place(scope.path)) is not None]
-    return tuple(dict.fromkeys(node.signal for node in nodes if isinstance(node, WaitNode)))
+    return tuple(dict.fromkeys(node.signal for node in nodes if isinstance(node, Waiting)))

@@ -7,11 +7,13 @@ from actionbus.engine.shapes.choose import ChooseShape
 from actionbus.engine.shapes.emit import EmitShape
 from actionbus.engine.shapes.map import MapShape
 from actionbus.engine.shapes.parallel import ParallelShape
+from actionbus.engine.shapes.person import PersonShape
 from actionbus.engine.shapes.raise_ import RaiseShape
 from actionbus.engine.shapes.repeat import RepeatShape
 from actionbus.engine.shapes.sequence import SequenceShape
 from actionbus.engine.shapes.set import SetShape
 from actionbus.engine.shapes.shape import Shape
+from actionbus.engine.shapes.show import ShowShape
 from actionbus.engine.shapes.sleep import SleepShape
 from actionbus.engine.shapes.step import StepShape
 from actionbus.engine.shapes.try_ import TryShape
@@ -21,6 +23,7 @@ SHAPES: Final[dict[str, Shape]] = {
     "step": StepShape(),
     "emit": EmitShape(),
     "set": SetShape(),
+    "show": ShowShape(),
     "raise": RaiseShape(),
     "sequence": SequenceShape(),
     "choose": ChooseShape(),
@@ -28,6 +31,7 @@ SHAPES: Final[dict[str, Shape]] = {
     "map": MapShape(),
     "repeat": RepeatShape(),
     "wait": WaitShape(),
+    "person": PersonShape(),
     "sleep": SleepShape(),
     "child": ChildShape(),
     "try": TryShape(),
