@@ -1,8 +1,10 @@
 """Commands that were passed over without an answer go out again; a backlog is left alone."""
 
+from actionbus.contracts.commands import ActionCommand
 from actionbus.contracts.definitions import Effect
 from actionbus.contracts.run import RunStatus
 from actionbus.orchestrator.reconcile import next_look
+from actionbus.testing.network import Fate
 from protocol.world import World, pair
 
 AFTER_MS = 60_000
@@ -10,11 +12,17 @@ AFTER_MS = 60_000
 
 async def _waiting(world: World) -> str:
     """A run whose first command was published and taken, and is not answered; its topic."""
+    await _taken(world)
+    return world.topics.commands("one")
+
+
+async def _taken(world: World) -> ActionCommand:
+    """The command of a run that has begun; it was published and taken, and is not answered."""
     world.owner("first").start()
     world.start("r1")
     await world.settle()
-    assert len(world.worker.take()) == 1
-    return world.topics.commands("one")
+    (command,) = world.worker.take()
+    return command
 
 
 def _pass(world: World, topic: str, offset: int) -> None:
@@ -69,6 +77,20 @@ async def test_a_takeover_does_not_forget_to_look() -> None:
     _pass(world, topic, 1)
     await world.move(2 * AFTER_MS)
     assert [each.command_id for each in world.worker.take()] == ["r1:0/one/1"]
+
+
+async def test_a_command_of_a_transaction_under_way_is_not_looked_after() -> None:
+    """A process that stood still in the middle of a transaction sends nothing that the transaction has not scheduled yet."""
+    world = World()
+    command = await _taken(world)
+    owner = world.owners[0]
+    held = owner.trap("add", "a", Fate.HELD)
+    world.worker.answer(world.worker.execute(command))
+    await held.caught.wait()
+    await world.move(3 * AFTER_MS)
+    await owner.crash()
+    assert not world.worker.take()
+    world.no_phantoms()
 
 
 async def test_a_compensation_is_looked_after_too() -> None:

@@ -55,7 +55,7 @@ class Reconciler:
         self._waiting: dict[str, tuple[ActionCommand, str | None]] = {}
 
     def consider(self, run: WorkflowRun) -> None:
-        """Look into the commands of a run that have been out for long; answers come later, outside the fold."""
+        """Look into the commands of a committed run that have been out for long; answers come later, outside the fold."""
         now, after = self._time.latest, self._charter.reconcile_after_ms
         old = {step.path for step in outstanding(run) if step.scheduled_at + after <= now}
         if not old or len(self._waiting) >= LOOK_MOST:
