@@ -44,31 +44,48 @@ DEEPEST = 3
 FIRST = cel("attempt == 1", attempt=ref("attempt"))
 
 
-class Author:
-    """Writes one workflow. ``known``: the nodes that can be read; ``scopes``: what the nodes around give."""
+class Drawn:
+    """Lots as hypothesis draws them; whoever has dice of their own gives an `Author` something of the same three methods."""
 
     def __init__(self, draw) -> None:
-        self.draw = draw
-        self.count = 0
+        self._draw = draw
 
     def one_of(self, *choices):
         """Any of them."""
-        return self.draw(st.sampled_from(choices))
+        return self._draw(st.sampled_from(choices))
+
+    def number(self, low, high):
+        """Any whole number from one to the other."""
+        return self._draw(st.integers(low, high))
+
+    def some_of(self, choices, most, *, unique=False):
+        """A few of them, at most so many."""
+        return self._draw(st.lists(st.sampled_from(choices), max_size=most, unique=unique))
+
+
+class Author:
+    """Writes one workflow. ``known``: the nodes that can be read; ``scopes``: what the nodes around give.
+
+    ``most``: once there are so many nodes, whatever follows holds no others.
+    """
+
+    def __init__(self, lots, most=1_000) -> None:
+        self.one_of, self.number, self.some_of = lots.one_of, lots.number, lots.some_of
+        self.most = most
+        self.count = 0
 
     def node(self, depth, known, scopes):
         """A node, and the ids inside it that later nodes can read."""
         self.count += 1
         name = f"n{self.count}"
-        kind = self.one_of(*LEAVES, *(HOLDERS if depth < DEEPEST else ()))
+        kind = self.one_of(*LEAVES, *(HOLDERS if depth < DEEPEST and self.count < self.most else ()))
         if kind in LEAVES:
             return self.leaf(kind, name, known, scopes)
         return getattr(self, kind)(name, depth + 1, known, scopes)
 
     def leaf(self, kind, name, known, scopes):
         """A node that holds no other."""
-        reads = (
-            [ref("steps", one, "v") for one in self.draw(st.lists(st.sampled_from(known), max_size=2))] if known else []
-        )
+        reads = [ref("steps", one, "v") for one in self.some_of(known, 2)] if known else []
         match kind:
             case "step":
                 return self.step(name, reads, scopes), [name]
@@ -82,19 +99,19 @@ class Author:
                 return sleep(name, self.one_of(0, 15)), []
             case _:
                 limit = self.one_of(None, 20)
-                instead = put(f"{name}-late", 0) if limit and self.draw(st.booleans()) else None
+                instead = put(f"{name}-late", 0) if limit and self.one_of(False, True) else None
                 return wait(name, "go", timeout_ms=limit, on_timeout=instead), []
 
     def step(self, name, reads, scopes):
         """A step with rules, limits and perhaps an undo."""
-        given = self.draw(st.lists(st.sampled_from([*ERRORS, "Timeout", None]), max_size=2, unique=True))
+        given = self.some_of([*ERRORS, "Timeout", None], 2, unique=True)
         return step(
             name,
             *(on(error, self.then(), when=self.one_of(None, None, FIRST)) for error in given),
             action="a",
-            input={"reads": reads, "scopes": scopes, "in": ref("input", "n")},
+            input={"reads": reads, "scopes": scopes, "given": ref("input", "n")},
             undo=call("u", of=ref("made", "v"), reads=reads, scopes=scopes) if self.one_of(True, True, False) else None,
-            retry=policy(self.draw(st.integers(1, 3)), initial_ms=self.one_of(0, 10)),
+            retry=policy(self.number(1, 3), initial_ms=self.one_of(0, 10)),
             schedule_to_close_ms=self.one_of(None, None, 25),
             schedule_to_start_ms=self.one_of(None, None, 15),
         )
@@ -107,7 +124,7 @@ class Author:
     def sequence(self, name, depth, known, scopes):
         """Nodes that read one another."""
         inner, seen = [], []
-        for _ in range(self.draw(st.integers(0, 3))):
+        for _ in range(self.number(0, 3)):
             made, named = self.node(depth, [*known, *seen], scopes)
             inner.append(made)
             seen += named
@@ -115,7 +132,7 @@ class Author:
 
     def parallel(self, name, depth, known, scopes):
         """Branches; what they gave can be read if all of them have to succeed."""
-        made = [self.node(depth, known, scopes) for _ in range(self.draw(st.integers(0, 3)))]
+        made = [self.node(depth, known, scopes) for _ in range(self.number(0, 3))]
         enough = self.one_of(None, 1, 2) if len(made) > 1 else None
         seen = [] if enough else [one for _, named in made for one in named]
         return parallel(name, *(branch for branch, _ in made), enough=enough), seen
@@ -139,13 +156,13 @@ class Author:
         """One node or another."""
         one, _ = self.node(depth, known, scopes)
         other, _ = self.node(depth, known, scopes)
-        return choose(name, (self.draw(st.booleans()), one), otherwise=self.one_of(None, other)), []
+        return choose(name, (self.one_of(False, True), one), otherwise=self.one_of(None, other)), []
 
     def try_(self, name, depth, known, scopes):
         """A block with rules and perhaps something that always follows."""
         body, _ = self.node(depth, known, scopes)
         rules = []
-        for error in self.draw(st.lists(st.sampled_from([*ERRORS, "Timeout", None]), max_size=2, unique=True)):
+        for error in self.some_of([*ERRORS, "Timeout", None], 2, unique=True):
             self.count += 1
             handler, _ = self.node(DEEPEST, known, [*scopes, ref("scope", name, "error", "type")])
             then = self.one_of(
@@ -159,23 +176,27 @@ class Author:
 setattr(Author, "try", Author.try_)  # a keyword, and a kind of node
 
 
-@st.composite
-def workflows(draw):
-    """A workflow that the checks let pass."""
-    author = Author(draw)
+def written(author):
+    """The graph of a workflow that the checks let pass."""
     nodes, known = [], []
-    for _ in range(draw(st.integers(1, 4))):
+    for _ in range(author.number(1, 4)):
         made, named = author.node(0, known, [])
         nodes.append(made)
         known += named
-    inbox = {"effect": Effect.TRANSACTIONAL, "start_to_close_ms": 20}
-    made = graph(
+    inbox = {"effect": Effect.TRANSACTIONAL, "store": "default", "start_to_close_ms": 20}
+    return graph(
         *nodes,
         actions=[action(name, **inbox, retry=policy(2, initial_ms=5)) for name in ("a", "f", "u")],
         output=[ref("steps", one, "v") for one in known[:2]],
-        run_timeout_ms=draw(st.sampled_from([None, None, 200])),
-        undo_retry=policy(draw(st.sampled_from([None, 2])), initial_ms=draw(st.sampled_from([0, 5])), cap_ms=50),
+        run_timeout_ms=author.one_of(None, None, 200),
+        undo_retry=policy(author.one_of(None, 2), initial_ms=author.one_of(0, 5), cap_ms=50),
     )
+
+
+@st.composite
+def workflows(draw):
+    """A workflow, compiled."""
+    made = written(Author(Drawn(draw)))
     limits = draw(st.sampled_from([DEFAULT_LIMITS, Limits(moves_per_transition=4, signals_buffered=3)]))
     check(made, limits)
     return Definition(made, limits=limits, run_retention_ms=DAY_MS)

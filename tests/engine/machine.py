@@ -18,9 +18,9 @@ from actionbus.contracts.run import StepStatus, WorkflowRun
 from actionbus.engine.advance import advance
 from actionbus.engine.dispatch import commands
 from actionbus.engine.inputs import RequestMade, ResultReceived, StartRequested, TimerFired
-from actionbus.engine.paths import below
 from actionbus.engine.transition import Outcome
 from engine.any_workflow import ERRORS, workflows
+from engine.books import Books
 from engine.play import RESULTS, START, nonce
 
 BY_HAND = (RequestKind.SKIP_STEP, RequestKind.COMPLETE_STEP)
@@ -239,7 +239,7 @@ class World(RuleBasedStateMachine):
             if command.kind is CommandKind.EXECUTE and not command.step.endswith(".f"):
                 sources = [self.definition.source(path[1], command.step) for path in self.reads(command.step)]
                 given = payloads.decode(command.input)
-                assert given["in"] == 5
+                assert given["given"] == 5
                 for read, source in zip(given["reads"], sources, strict=True):
                     assert source not in self.outputs or read == self.outputs[source]
             self.sent[command.command_id] = command
@@ -311,54 +311,12 @@ class World(RuleBasedStateMachine):
     def balances(self):
         """What was done and has an undo is undone, unless the run says that it is done; undos ran last first."""
         entries = [entry for each in self.transitions if each.event for entry in each.event.entries]
-        scheduled = [each.step for each in entries if each.kind is EntryKind.STEP_SCHEDULED and each.attempt == 1]
-        done = {each.step for each in entries if each.kind is EntryKind.STEP_SUCCEEDED}
-        kinds = [each.kind for each in entries]
-        if EntryKind.RUN_COMPENSATING in kinds:
-            after = entries[kinds.index(EntryKind.RUN_COMPENSATING) :]
-            undos = [each.step for each in after if each.kind is EntryKind.COMPENSATION_SCHEDULED and each.attempt == 1]
-            assert undos == sorted(undos, key=scheduled.index, reverse=True), "not last first"
-        if self.run.status == "TERMINATED" or any(
-            each.decision and each.decision.decision == "fail" for each in entries
-        ):
-            return  # somebody wanted what was done to stay
-        given_up, left = self.given_up(entries)
-        for path in scheduled:
-            if self.definition.place(path).node.undo is None or path in self.by_hand:
-                continue
-            over = any(below(path, each) for each in given_up)
-            if self.run.status == "COMPLETED" and path in done and not over:
-                self.balanced(path, kept=True)
-            elif not any(below(path, each) for each in left) and not self.final(path):
-                self.balanced(path, kept=False)
-
-    def given_up(self, entries):
-        """The paths below which everything was to be undone, and those of blocks that kept what they had done."""
-        given_up = {each.step for each in entries if each.kind is EntryKind.BRANCH_GIVEN_UP}
-        left = set()
-        for made in [each.decision for each in entries if each.decision is not None and each.decision.rule]:
-            node = self.definition.place(made.step).node
-            if node.kind == "try":
-                undo = node.rules[int(made.rule.split()[1].rstrip(":")) - 1].undo
-                (given_up if undo else left).add(f"{made.step}[{made.attempt}]")
-        if self.run.status != "COMPLETED":
-            left.clear()  # the end of the run undoes it
-        return given_up, left
-
-    def final(self, path):
-        """Whether a loop without a limit is around a step: its finished turns stay."""
-        while "[" in path:
-            path = path[: path.rindex("[")]
-            node = self.definition.place(path).node
-            if node.kind == "repeat" and node.limit is None:
-                return True
-        return False
-
-    def balanced(self, path, *, kept):
-        """A step's effect is there and not undone, or it is undone or can never happen."""
-        key = identifiers.step_key("r-1", "0", path)
-        there = self.rows[key] == "DONE" and key not in self.undone
-        assert there is kept, f"{path} should {'be' if kept else 'not be'} there: {self.rows[key]}"
+        books = Books(self.definition, self.run.status, entries, self.by_hand)
+        assert books.last_first(), "not last first"
+        for path, kept in books.wanted():
+            key = identifiers.step_key("r-1", "0", path)
+            there = self.rows[key] == "DONE" and key not in self.undone
+            assert there is kept, f"{path} should {'be' if kept else 'not be'} there: {self.rows[key]}"
 
     def replays(self):
         """The same inputs give the same bytes, with the run written and read between any two."""
