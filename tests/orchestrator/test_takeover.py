@@ -5,6 +5,7 @@ from actionbus.contracts.limits import Limits
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.run import RunStatus
 from actionbus.orchestrator.shard import Stage
+from actionbus.testing.hand_clock import Waiting
 from actionbus.testing.network import Fate
 from protocol.world import RETENTION_MS, World
 
@@ -208,3 +209,28 @@ async def _served(world: World):
     owner = world.owner("first").start()
     await world.settle()
     return owner
+
+
+async def test_a_release_waits_without_turning_in_circles() -> None:
+    """While its last transaction is out, neither a timer that is due nor the end of its patience keeps it busy."""
+    world = World(attempts=2)
+    first = await _served(world)
+    world.worker.failing["one"] = 1
+    world.start("r1")
+    await world.settle()
+    world.worker.work()
+    await world.settle()
+    held = first.trap("add", "b", Fate.HELD)
+    world.start("r2")
+    await held.caught.wait()
+    first.shard.release()
+    asked = []
+    first.clock.call_in = lambda delay_ms, _: asked.append(delay_ms) or Waiting(print)
+    for _ in range(3):
+        await world.move(1_500)
+        world.start("r3")  # whatever arrives wakes it up
+        await world.settle()
+    assert all(asked), "it asks to be called back at once"
+    held.release()
+    await world.settle()
+    assert first.shard.stage is Stage.RELEASED

@@ -320,13 +320,13 @@ class Tenure:
     async def _rest(self, fold: Fold) -> None:
         """Wait until something arrives, ends or is due."""
         waits: list[int] = []
-        if not self._enough(fold):
+        if not self._stopping and not self._enough(fold):
             at = self._holding.timers.next_at
             if at is not None:
                 waits.append(max(0, at - self._time.read()))
             if self._quiet_since is not None:
                 waits.append(max(0, self._quiet_since + QUIET_MS - self._charter.clock.now_ms()))
-        if self._stopping:
+        if self._stopping and self._flight is None:
             waits.append(max(0, self._release_by - self._charter.clock.now_ms()))
         alarm = self._charter.clock.call_in(min(waits), self._wake.set) if waits else None
         await self._wake.wait()
