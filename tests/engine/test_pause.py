@@ -253,6 +253,27 @@ def test_a_run_takes_too_long_while_it_is_paused():
     has_ended(play, "TIMED_OUT")
 
 
+def test_a_run_takes_too_long_while_the_next_attempt_of_an_undo_is_held():
+    """Whatever is given up around an undo, its next attempt follows after the resume."""
+    play = started(
+        workflow(
+            parallel("p", step("a", undo="u"), step("b"), enough=1),
+            step("c"),
+            run_timeout_ms=100,
+            undo_retry=policy(2, initial_ms=0),
+        )
+    )
+    play.succeeds("p.b")
+    play.pauses()
+    play.fails("p.a", undo=True)
+    assert held(play) == ["again p.a"]
+    play.passes(100)
+    assert held(play) == ["again p.a", "unwind "]
+    play.resumes()
+    play.undoes("p.a")
+    has_ended(play, "TIMED_OUT")
+
+
 def test_a_paused_run_is_not_paused_again():
     """Whoever asks twice is told so, and nothing is resumed that goes on."""
     play = paused(step("a"))

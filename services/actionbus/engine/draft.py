@@ -204,11 +204,10 @@ class Draft:
     def abandon(self, path: str) -> None:
         """Give up the node at a path with everything inside: live steps, timers, kept outputs, scopes and moves.
 
-        Compensations stay registered, and an undo that is under way goes on: ``unwind`` waits for it, and for other
-        runs that have to end first.
+        Compensations stay registered, and an undo that is under way goes on, in a paused run once it is resumed:
+        ``unwind`` waits for it, and for other runs that have to end first.
         """
         self.moves = deque(move for move in self.moves if not below(where(move), path))
-        self.held = tuple(each for each in self.held if not below(each.below or each.path, path))
         undoing: set[str] = set()
         for step in [each for each in self.steps.values() if below(each.path, path)]:
             if step.status in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF):
@@ -219,6 +218,11 @@ class Draft:
             else:
                 self.unstick(step)
                 del self.steps[step.path]
+        self.held = tuple(
+            each
+            for each in self.held
+            if not below(each.below or each.path, path) or (each.kind is HeldKind.AGAIN and each.path in undoing)
+        )
         self.timers = tuple(
             each for each in self.timers if each.step is None or each.step in undoing or not below(each.step, path)
         )
