@@ -74,6 +74,8 @@ COMMAND = ActionCommand(
     start_to_close_ms=30_000,
     deadline=61_000,
     issued_at=1_001,
+    heartbeat_ms=5_000,
+    heartbeat_details=b'{"page":3}',
 )
 RESULT = ActionResult(
     command_id="signup-1:2s/send-mail/1",
@@ -85,6 +87,8 @@ RESULT = ActionResult(
     output=b'{"message_id":"m-1"}',
     emits=(Emit(topic="mails", key=b"ada", value=b"{}", headers={"origin": b"test"}), Emit(topic="mails")),
     error=ERROR,
+    details=b'{"page":4}',
+    by_token=True,
     started_at=1_002,
     finished_at=1_003,
 )
@@ -120,6 +124,9 @@ RUN = WorkflowRun(
             error=ERROR,
             resolution=b'{"kind":"compensate"}',
             stuck="the undo failed too often",
+            seen_at=1_002,
+            heartbeat=b'{"page":4}',
+            deferred=1,
         ),
     ),
     timers=(Timer(id=1, kind=TimerKind.RETRY, step="send-mail", due_at=2_000),),

@@ -77,12 +77,12 @@ class World(RuleBasedStateMachine):
         self.receive(self.answer_to(text, key, ResultKind.SUCCEEDED, output=b'{"v":666}'))
         assert self.run is before
 
-    @rule(data=st.data())
+    @rule(data=st.data(), word=st.sampled_from([ResultKind.STARTED, ResultKind.HEARTBEAT, ResultKind.DEFERRED]))
     @precondition(lambda self: self.sent)
-    def says_it_began(self, data):
-        """A worker says that it has begun."""
+    def says_it_works(self, data, word):
+        """A worker says that it has begun, or goes on, or that somebody else will answer; that may be any worker."""
         command = self.sent[data.draw(st.sampled_from(sorted(self.sent)))]
-        self.receive(self.answer_to(command.command_id, command.step_key, ResultKind.STARTED))
+        self.receive(self.answer_to(command.command_id, command.step_key, word))
 
     @rule(ms=st.integers(0, 30))
     def time_passes(self, ms):

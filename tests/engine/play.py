@@ -111,12 +111,11 @@ class Play:
         """Let something wait until another time."""
         return self.asks(RequestKind.CHANGE_TIMER, step=path, due_at=due_at)
 
-    def succeeds(self, path, output=None, *, attempt=None, emits=(), undo=False) -> Transition:
+    def succeeds(self, path, output=None, *, attempt=None, emits=(), undo=False, **fields) -> Transition:
         """A worker did what it was told."""
         emitted = tuple(Emit(topic=topic) for topic in emits)
-        return self.answers(
-            path, ResultKind.SUCCEEDED, attempt=attempt, undo=undo, output=payloads.encode(output), emits=emitted
-        )
+        said = {"output": payloads.encode(output), "emits": emitted, **fields}
+        return self.answers(path, ResultKind.SUCCEEDED, attempt=attempt, undo=undo, **said)
 
     def fails(self, path, error="Oops", *, attempt=None, undo=False, message="it broke", **fields) -> Transition:
         """A worker could not do it."""
@@ -126,6 +125,16 @@ class Play:
     def begins(self, path, *, attempt=None, undo=False) -> Transition:
         """A worker says that it has begun."""
         return self.answers(path, ResultKind.STARTED, attempt=attempt, undo=undo)
+
+    def beats(self, path, details=None, *, attempt=None, undo=False) -> Transition:
+        """A worker says that it goes on, and how far it is."""
+        said = None if details is None else payloads.encode(details)
+        return self.answers(path, ResultKind.HEARTBEAT, attempt=attempt, undo=undo, details=said)
+
+    def defers(self, path, *, attempt=None, undo=False, emits=()) -> Transition:
+        """A worker leaves the answer to whoever has the token."""
+        emitted = tuple(Emit(topic=topic) for topic in emits)
+        return self.answers(path, ResultKind.DEFERRED, attempt=attempt, undo=undo, emits=emitted)
 
     def undoes(self, path, outcome="undone", *, attempt=None, emits=()) -> Transition:
         """A worker undid a step."""

@@ -37,6 +37,8 @@ def test_a_command_says_all_that_a_worker_needs():
         "start_to_close_ms": 70,
         "deadline": START + 3_600_000,
         "issued_at": START,
+        "heartbeat_ms": None,
+        "heartbeat_details": None,
     }
 
 

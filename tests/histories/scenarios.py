@@ -443,6 +443,35 @@ def rules_with_conditions() -> Play:
     return play
 
 
+def silent_attempt() -> Play:
+    """An attempt says how far it is and falls silent; the next one goes on there."""
+    play = started(workflow(step("a", heartbeat_ms=5_000, retry=policy(2)), output=ref("steps", "a")))
+    play.beats("a", {"page": 3})
+    play.passes(7_000)
+    play.begins("a")
+    play.beats("a")
+    play.succeeds("a", 9)
+    return play
+
+
+def answered_by_token() -> Play:
+    """Nobody answers the first attempt in time; the second one is answered by the token of the first, and is undone."""
+    asks = action("ask", effect=Effect.TRANSACTIONAL, start_to_close_ms=60_000, emits=("letters",))
+    withdraw = action("withdraw", effect=Effect.TRANSACTIONAL)
+    asking = step("ask", retry=policy(2), undo=call("withdraw", id=ref("made", "id")))
+    play = started(workflow(asking, step("b"), actions=[asks, withdraw]))
+    play.begins("ask")
+    play.defers("ask", emits=("letters",))
+    play.beats("ask", "reminded")
+    play.passes(61_000)
+    play.defers("ask", emits=("letters",))
+    play.succeeds("ask", {"id": 7}, attempt=1, by_token=True)
+    play.fails("b", retryable=False)
+    play.defers("ask", undo=True)
+    play.undoes("ask")
+    return play
+
+
 SCENARIOS = (
     happy_path,
     retry_then_success,
@@ -472,4 +501,6 @@ SCENARIOS = (
     stuck_undo_is_done_by_hand,
     terminated,
     rules_with_conditions,
+    silent_attempt,
+    answered_by_token,
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from actionbus.cli import definition, deploying, dev, doctor, exits, output, runs, services, topics
+from actionbus.cli import definition, deploying, dev, doctor, exits, output, runs, services, steps, topics
 from actionbus.cli.session import OPTIONS
 from actionbus.contracts.errors import ActionbusError, InvariantBroken
 
@@ -24,6 +24,7 @@ app.command("deploy")(deploying.deploy)
 app.add_typer(definition.app, name="definition")
 app.add_typer(topics.app, name="topics")
 app.add_typer(runs.app, name="runs")
+app.add_typer(steps.app, name="steps")
 app.command("doctor")(doctor.doctor)
 
 

@@ -45,6 +45,8 @@ def state(run: WorkflowRun, definition: WorkflowDefinition | None) -> Row:
                 "action": step.action,
                 "attempt": step.attempt,
                 "stuck": step.stuck,
+                "heard_at": output.when(step.seen_at) if step.seen_at else None,
+                "heartbeat": output.opened(step.heartbeat),
             }
             for step in run.steps
         ],
@@ -74,8 +76,10 @@ def waits_for(run: WorkflowRun, waits: dict[str, Waiting]) -> Iterator[str]:
     for step in run.steps:
         if step.stuck is not None:
             yield f"{step.path}: an operator, because {step.stuck}"
-        elif step.dispatch_seq and step.status in (StepStatus.SCHEDULED, StepStatus.COMPENSATING):
+        elif step.waits_for_worker:
             yield f"{step.path}: the result of {step.action}, attempt {step.attempt}"
+        elif step.status in (StepStatus.SCHEDULED, StepStatus.COMPENSATING) and step.handed_over:
+            yield f"{step.path}: an answer from whoever has the token of {step.action}, attempt {step.attempt}"
     for scope in run.scopes:
         node = waits.get(static(scope.path))
         if node is not None:

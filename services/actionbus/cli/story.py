@@ -62,6 +62,7 @@ _TOLD: Final = {
     EntryKind.STEP_SUCCEEDED: "{step} succeeded{attempt} and gave {payload}.",
     EntryKind.STEP_FAILED: "{step} failed{attempt}: {error}.",
     EntryKind.STEP_TIMED_OUT: "{step} took too long{attempt}: {error}.",
+    EntryKind.STEP_DEFERRED: "{step} left its answer{attempt} to whoever has its token.",
     EntryKind.STEP_SKIPPED: "The run goes on without {step}, as if it had given {payload}.",
     EntryKind.STEP_CANCELLED: "{step} was given up.",
     EntryKind.STEP_COMPLETED: "{step} was completed by hand and gave {payload}: {why}.",

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import uuid
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
@@ -10,8 +11,9 @@ from actionbus.client.tail import Tail
 from actionbus.contracts import headers
 from actionbus.contracts.errors import Unavailable
 from actionbus.contracts.limits import Limits
-from actionbus.contracts.records import OutRecord
+from actionbus.contracts.records import Headers, OutRecord
 from actionbus.contracts.requests import WorkflowRequest
+from actionbus.contracts.results import ActionResult
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.cluster import Cluster
 from actionbus.kafka.codec import Codec
@@ -61,11 +63,20 @@ class Desk:
         Raises Unavailable when that was not confirmed in time: the request may be in the log all the same. Asking again
         with the same request id is safe.
         """
-        key = request.run_id.encode()
         event = headers.cloud_event("WorkflowRequest", request.request_id, SOURCE, self.now(), trace=trace)
-        record = OutRecord(key=key, value=self._codec.encode(request), headers=event)
+        await self._write(self.topics.requests, request, event)
+
+    async def answer(self, result: ActionResult) -> None:
+        """Write a result to its shard, and return when all replicas in sync have it. Raises what ``put`` raises."""
+        name = f"{result.command_id}/{result.kind}/{uuid.uuid4().hex}"
+        event = headers.cloud_event("ActionResult", name, SOURCE, self.now())
+        await self._write(self.topics.results, result, event)
+
+    async def _write(self, topic: str, what: WorkflowRequest | ActionResult, event: Headers) -> None:
+        key = what.run_id.encode()
+        record = OutRecord(key=key, value=self._codec.encode(what), headers=event)
         producer = self._producer or await self._open_producer()
-        await producer.append(self.topics.requests, partition_for(key, self._shards), [record])
+        await producer.append(topic, partition_for(key, self._shards), [record])
 
     async def tail(self) -> Tail:
         """The running tail; events that come after this returned are seen."""

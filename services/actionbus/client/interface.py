@@ -112,7 +112,7 @@ class StartedRun(Protocol):
 
 
 class Runs(Protocol):
-    """Starts runs and finds them again."""
+    """Starts runs and finds them again, and answers steps whose actions left that to the holder of a token."""
 
     async def start(self, workflow: str | HasGraph, input: Any = None, *, run_id: str | None = None) -> StartedRun:  # noqa: A002 - the workflow's input
         """Start a run; raises Conflict when the id is taken, another Refused when the workflow or input is wrong."""
@@ -132,4 +132,18 @@ class Runs(Protocol):
 
     def handle(self, run_id: str) -> StartedRun:
         """A run that was started elsewhere."""
+        ...
+
+    async def complete_step(self, token: str, output: Any = None) -> None:
+        """Answer for the attempt that the token is of: it succeeded, and gave this."""
+        ...
+
+    async def fail_step(
+        self, token: str, error_type: str, message: str = "", *, retryable: bool = True, details: Any = None
+    ) -> None:
+        """Answer for the attempt that the token is of: it failed."""
+        ...
+
+    async def heartbeat_step(self, token: str, details: Any = None) -> None:
+        """Say that the attempt that the token is of is still worked on."""
         ...

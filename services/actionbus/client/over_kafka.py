@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, Self, Unpack
 
 from actionbus.client import run_ids
+from actionbus.client.answering import Answering
 from actionbus.client.asking import milliseconds, written
 from actionbus.client.desk import Desk
 from actionbus.client.handle import RunHandle
@@ -22,8 +23,10 @@ from actionbus.kafka.connection import Connection
 VERDICT_SECONDS: Final = 60.0  # several times what a shard needs to change hands after a crash
 
 
-class Client(Runs):
-    """Starts runs and finds them again. One client serves thousands of runs at once; share it.
+class Client(Answering, Runs):
+    """Starts runs, finds them again, and answers steps by their tokens.
+
+    One client serves thousands of runs at once; share it.
 
     ``verdict_seconds``: how long whoever asks something waits to be answered.
     """

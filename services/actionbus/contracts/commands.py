@@ -49,6 +49,13 @@ class ActionCommand(Record):
         default=None, description="Epoch ms after which a worker refuses to start; null: no end."
     )
     issued_at: int = Field(description="When the attempt was scheduled, epoch milliseconds by the broker's clock.")
+    heartbeat_ms: int | None = Field(
+        default=None, description="How long this attempt may say nothing, milliseconds; null: as long as it likes."
+    )
+    heartbeat_details: bytes | None = Field(
+        default=None,
+        description="JSON: what the last heartbeat of the step said, for this attempt to go on there.",
+    )
 
 
 class ControlKind(StrEnum):

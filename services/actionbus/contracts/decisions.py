@@ -1,10 +1,12 @@
 """What an author writes beside a step for the case that it fails: rules, tried in order, and what follows."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue
 
 from actionbus.contracts.part import Part
+
+HEARTBEAT_LEAST_MS: Final = 1_000  # workers send what actions say twice a second at best: less is no silence
 
 
 class RetryPolicy(Part):

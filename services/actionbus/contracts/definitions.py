@@ -11,7 +11,7 @@ from hashlib import sha256
 from pydantic import Field, JsonValue, ValidationError
 
 from actionbus.contracts import payloads
-from actionbus.contracts.decisions import RetryPolicy
+from actionbus.contracts.decisions import HEARTBEAT_LEAST_MS, RetryPolicy
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.model import Record
 from actionbus.contracts.nodes import Node, SequenceNode
@@ -52,6 +52,11 @@ class ActionSpec(Part):
     output_schema: JsonValue = Field(default_factory=dict)
     retry: RetryPolicy = RetryPolicy()
     start_to_close_ms: int = Field(default=60_000, gt=0)
+    heartbeat_ms: int | None = Field(
+        default=None,
+        ge=HEARTBEAT_LEAST_MS,
+        description="How long an attempt that began may say nothing; null: as long as it likes.",
+    )
     emits: tuple[str, ...] = Field(default=(), description="Topics it may emit to.")
 
 

@@ -27,6 +27,8 @@ class EntryKind(StrEnum):
     """An attempt of a step failed; data is the error."""
     STEP_TIMED_OUT = "step_timed_out"
     """An attempt of a step took too long."""
+    STEP_DEFERRED = "step_deferred"
+    """An attempt of a step, or of its undo, left the answer to the holder of its token."""
     STEP_SKIPPED = "step_skipped"
     """The run goes on without the step; data is the value it goes on with."""
     STEP_CANCELLED = "step_cancelled"

@@ -40,6 +40,9 @@ class Limits(BaseModel):
         default=50, ge=0, description="Ids of requests that a run remembers, so that none is carried out twice."
     )
     emits_per_result: int = Field(default=100, ge=0, description="Most records one result may emit.")
+    heartbeat_bytes: int = Field(
+        default=4_096, gt=0, description="Most JSON that a heartbeat says of how far an attempt came."
+    )
     error_message_bytes: int = Field(default=4_096, gt=0, description="Longest error message kept of a failed attempt.")
     decisions_kept: int = Field(
         default=16, ge=0, description="Decisions kept in a run's state; all of them are in its events."

@@ -10,7 +10,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from actionbus.contracts.decisions import Call, Compensate, ContinueWith, Match, Retry, RetryPolicy, Rule
+from actionbus.contracts.decisions import (
+    HEARTBEAT_LEAST_MS,
+    Call,
+    Compensate,
+    ContinueWith,
+    Match,
+    Retry,
+    RetryPolicy,
+    Rule,
+)
 from actionbus.contracts.part import Part
 
 Inside = Iterator[tuple[str, "Node"]]
@@ -40,6 +49,11 @@ class StepNode(_Node):
         default=None, gt=0, description="Limit of the time that an attempt waits for a worker."
     )
     schedule_to_close_ms: int | None = Field(default=None, gt=0, description="Limit of all attempts together.")
+    heartbeat_ms: int | None = Field(
+        default=None,
+        ge=HEARTBEAT_LEAST_MS,
+        description="How long an attempt that began may say nothing; null: the action's own.",
+    )
 
 
 class EmitNode(_Node):

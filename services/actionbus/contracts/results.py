@@ -15,11 +15,13 @@ class ResultKind(StrEnum):
     STARTED = "started"
     """User code has begun."""
     HEARTBEAT = "heartbeat"
-    """User code still runs."""
+    """The work goes on; details say how far it is."""
     SUCCEEDED = "succeeded"
     """Done; the output is final."""
     FAILED = "failed"
     """This attempt failed."""
+    DEFERRED = "deferred"
+    """User code has left the answer to whoever holds the attempt's token."""
 
 
 class Emit(Record):
@@ -55,5 +57,10 @@ class ActionResult(Record):
     output: bytes | None = Field(default=None, description="JSON, when it succeeded.")
     emits: tuple[Emit, ...] = Field(default=(), description="Records to publish if this result is accepted.")
     error: ActionError | None = Field(default=None, description="Why, when it failed.")
+    details: bytes | None = Field(default=None, description="JSON, in a heartbeat: how far the work is, if it says so.")
+    by_token: bool = Field(
+        default=False,
+        description="The holder of the attempt's token answers: no inbox of a worker knows the output.",
+    )
     started_at: int = Field(default=0, description="When user code began, epoch milliseconds by the worker's clock.")
     finished_at: int = Field(default=0, description="When user code ended, epoch milliseconds by the worker's clock.")

@@ -79,6 +79,8 @@ class TimerKind(StrEnum):
     """The current attempt of a step took too long."""
     SCHEDULE_TO_CLOSE = "schedule_to_close"
     """All attempts of a step together took too long."""
+    HEARTBEAT = "heartbeat"
+    """Nothing was heard of the current attempt of a step for too long."""
     WAKE = "wake"
     """The time has come that the node at a path waits for."""
     RUN_TIMEOUT = "run_timeout"
@@ -127,6 +129,24 @@ class StepState(Record):
     error: ActionError | None = Field(default=None, description="Why the last attempt failed.")
     resolution: bytes | None = Field(default=None, description="JSON: what follows once a failed step is undone.")
     stuck: str | None = Field(default=None, description="Why it waits for an operator, in words.")
+    seen_at: int = Field(
+        default=0, description="When an attempt last sent a heartbeat, epoch milliseconds; 0: none did."
+    )
+    heartbeat: bytes | None = Field(default=None, description="JSON: what the last heartbeat said that said anything.")
+    deferred: int = Field(
+        default=0, description="The latest attempt that left its answer to the holder of its token; 0: none did."
+    )
+
+    @property
+    def waits_for_worker(self) -> bool:
+        """Whether the command of the current attempt is wanted, and a worker is to answer it."""
+        wanted = self.status is StepStatus.SCHEDULED or self.status is StepStatus.COMPENSATING
+        return wanted and self.dispatch_seq > 0 and not self.handed_over
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether no worker has the current attempt any more, because somebody else will answer for it."""
+        return 0 < self.deferred == self.attempt
 
 
 class Compensation(Record):

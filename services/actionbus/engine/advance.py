@@ -14,8 +14,10 @@ from actionbus.engine import (
     child,
     compensate,
     complete,
+    deferred,
     fail,
     fire,
+    heartbeat,
     operator,
     pause,
     signal,
@@ -132,7 +134,11 @@ def _answer(draft: Draft, event: ResultReceived, result: ActionResult) -> Outcom
             return (compensate.failed if command.undo else fail.fail)(draft, result, command)
         case ResultKind.STARTED:
             return started.started(draft, command)
-        case ResultKind.HEARTBEAT | ResultKind.UNKNOWN:
+        case ResultKind.HEARTBEAT:
+            return heartbeat.heartbeat(draft, result, command)
+        case ResultKind.DEFERRED:
+            return deferred.deferred(draft, result, command)
+        case ResultKind.UNKNOWN:
             return Outcome.STALE
         case _:
             assert_never(result.kind)

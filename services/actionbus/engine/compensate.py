@@ -127,7 +127,7 @@ def broken(draft: Draft, step: StepState, error: ActionError) -> None:
     policy = draft.definition.graph.undo_retry
     limit = backoff.attempts(policy)
     error = failure.bounded(error, draft.definition.limits)
-    draft.disarm(step.path, TimerKind.START_TO_CLOSE)
+    draft.disarm(step.path, TimerKind.START_TO_CLOSE, TimerKind.HEARTBEAT)
     draft.tell(EntryKind.COMPENSATION_FAILED, step, failure.as_bytes(error))
     waiting = step.replace(dispatch_seq=0)
     if not error.retryable and error.type != failure.DEADLINE_PASSED:

@@ -35,7 +35,7 @@ def complete(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
     draft.unstick(step)
     draft.unhold(step.path)
     draft.know(step.path, value)
-    steps.keep_for_undo(draft, step.path, output)
+    steps.keep_for_undo(draft, step.path, output, from_outside=result.by_token)
     draft.note(EntryKind.STEP_SUCCEEDED, step=step.path, action=step.action, attempt=command.attempt, data=output)
     emits.publish(draft, step, result.emits)
     draft.finish(step.path, output)

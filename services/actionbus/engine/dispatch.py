@@ -33,7 +33,7 @@ def commands(  # noqa: PLR0917 - everything a command needs and a run does not k
     return tuple(
         _command(definition, run, step, (reply_topic, reply_partition), nonce)
         for step in run.steps
-        if step.dispatch_seq > after_seq and step.status in (StepStatus.SCHEDULED, StepStatus.COMPENSATING)
+        if step.dispatch_seq > after_seq and step.waits_for_worker
     )
 
 
@@ -64,6 +64,8 @@ def _command(
         reply_partition=reply_to[1],
         nonce=nonce(command_id),
         start_to_close_ms=None if undo else _plan(definition, step.path).start_to_close_ms,
+        heartbeat_ms=None if undo else _plan(definition, step.path).heartbeat_ms,
+        heartbeat_details=step.heartbeat,
         deadline=None if undo else _deadline(definition, run, step),
         issued_at=step.scheduled_at,
     )

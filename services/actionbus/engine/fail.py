@@ -32,15 +32,8 @@ def fail(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
 
 
 def timed_out(draft: Draft, step: StepState, kind: TimerKind) -> None:
-    """An attempt of a step took too long or found no worker, or all its attempts together took too long."""
-    match kind:
-        case TimerKind.SCHEDULE_TO_CLOSE:
-            message = "all attempts together took longer than allowed"
-        case TimerKind.SCHEDULE_TO_START:
-            message = f"no worker began attempt {step.attempt} in time"
-        case _:
-            message = f"attempt {step.attempt} took longer than allowed"
-    error = ActionError(type=failure.TIMEOUT, message=message)
+    """An attempt of a step took too long, fell silent or found no worker, or all attempts together took too long."""
+    error = failure.timed_out(kind, step.attempt)
     broken(draft, step, error, told=EntryKind.STEP_TIMED_OUT, last=kind is TimerKind.SCHEDULE_TO_CLOSE)
 
 
@@ -49,7 +42,7 @@ def broken(
 ) -> None:
     """Let a step's rules decide about a failed attempt, and do what they say. ``last``: no time is left."""
     error = failure.bounded(error, draft.definition.limits)
-    draft.disarm(step.path, TimerKind.START_TO_CLOSE, TimerKind.SCHEDULE_TO_START)
+    draft.disarm(step.path, TimerKind.START_TO_CLOSE, TimerKind.SCHEDULE_TO_START, TimerKind.HEARTBEAT)
     draft.unhold(step.path)
     draft.tell(told, step, failure.as_bytes(error))
     key = identifiers.step_key(draft.run.run_id, draft.run.incarnation, step.path)

@@ -7,9 +7,11 @@ from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.results import ActionError
+from actionbus.contracts.run import TimerKind
 
 # The error types that actionbus itself gives; everything else is the user's.
 TIMEOUT: Final = "Timeout"
+HEARTBEAT_TIMEOUT: Final = "HeartbeatTimeout"
 CANCELLED: Final = "Cancelled"
 TERMINATED: Final = "Terminated"
 INPUT_REFUSED: Final = "InputRefused"
@@ -28,6 +30,20 @@ _CUT: Final = " [cut]"
 def refused(kind: str, message: str) -> ActionError:
     """An error that no further attempt can help."""
     return ActionError(type=kind, message=message, retryable=False)
+
+
+def timed_out(kind: TimerKind, attempt: int) -> ActionError:
+    """The error of an attempt whose timer was due; another attempt may help."""
+    match kind:
+        case TimerKind.HEARTBEAT:
+            return ActionError(type=HEARTBEAT_TIMEOUT, message=f"nothing was heard of attempt {attempt} for too long")
+        case TimerKind.SCHEDULE_TO_CLOSE:
+            message = "all attempts together took longer than allowed"
+        case TimerKind.SCHEDULE_TO_START:
+            message = f"no worker began attempt {attempt} in time"
+        case _:
+            message = f"attempt {attempt} took longer than allowed"
+    return ActionError(type=TIMEOUT, message=message)
 
 
 def as_json(error: ActionError) -> Json:

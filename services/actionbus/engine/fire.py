@@ -24,7 +24,7 @@ def fire(draft: Draft, timer_id: int) -> Outcome:
     match timer.kind:
         case TimerKind.RETRY:
             _retry(draft, _step(draft, timer))
-        case TimerKind.START_TO_CLOSE | TimerKind.SCHEDULE_TO_START | TimerKind.SCHEDULE_TO_CLOSE:
+        case TimerKind.START_TO_CLOSE | TimerKind.SCHEDULE_TO_START | TimerKind.SCHEDULE_TO_CLOSE | TimerKind.HEARTBEAT:
             _took_too_long(draft, _step(draft, timer), timer.kind)
         case TimerKind.WAKE:
             _wake(draft, timer.step or "")
@@ -55,8 +55,7 @@ def _wake(draft: Draft, path: str) -> None:
 
 def _took_too_long(draft: Draft, step: StepState, kind: TimerKind) -> None:
     if step.status is StepStatus.COMPENSATING:
-        error = ActionError(type=failure.TIMEOUT, message=f"attempt {step.attempt} took longer than allowed")
-        compensate.broken(draft, step, error)
+        compensate.broken(draft, step, failure.timed_out(kind, step.attempt))
     else:
         fail.timed_out(draft, step, kind)
 

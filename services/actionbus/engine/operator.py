@@ -75,7 +75,7 @@ def _by_hand(draft: Draft, request: WorkflowRequest, told: EntryKind) -> str | N
         return f"the output does not fit the action {step.action}: {refused}"
     draft.disarm(step.path)
     draft.unhold(step.path)
-    steps.keep_for_undo(draft, step.path, output)
+    steps.keep_for_undo(draft, step.path, output, from_outside=step.deferred > 0)
     draft.tell(told, step, output, said)
     draft.unstick(step)
     draft.know(step.path, value)

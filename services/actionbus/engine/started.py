@@ -1,7 +1,7 @@
 """A worker says that user code has begun: from now on the attempt may take as long as one attempt is allowed.
 
 The time does not begin with the dispatch: a command that waits for a worker which is down for hours is backlog, no
-failure.
+failure. From now on, too, the attempt has to be heard of as often as its step asks for.
 """
 
 from actionbus.contracts.identifiers import CommandId
@@ -12,17 +12,45 @@ from actionbus.engine.transition import Outcome
 
 
 def started(draft: Draft, command: CommandId) -> Outcome:
-    """Set the timer of the attempt, anew when another worker began it again. It makes no event."""
+    """Set the timers of the attempt, anew when another worker began it again. It makes no event.
+
+    A command that comes again after the answer was left to somebody else gives that answer no more time.
+    """
+    step = current(draft, command)
+    if step is None:
+        return Outcome.STALE
+    if step.handed_over:
+        return Outcome.REPEATED
+    draft.disarm(step.path, TimerKind.START_TO_CLOSE)
+    hear(draft, step)
+    return Outcome.APPLIED
+
+
+def current(draft: Draft, command: CommandId) -> StepState | None:
+    """The step whose current attempt a command is, as long as its result is waited for."""
     step = draft.steps.get(command.path)
     if step is None or step.attempt != command.attempt or not _awaited(step, undo=command.undo):
-        return Outcome.STALE
-    if command.undo:
-        limit = draft.definition.action(step.action).start_to_close_ms
-    else:
-        limit = plan_of(draft, step.path).start_to_close_ms
-    draft.disarm(step.path, TimerKind.START_TO_CLOSE, TimerKind.SCHEDULE_TO_START)
-    draft.arm(TimerKind.START_TO_CLOSE, draft.now + limit, step.path)
-    return Outcome.APPLIED
+        return None
+    return step
+
+
+def hear(draft: Draft, step: StepState) -> None:
+    """The current attempt of a step has been heard of: it has begun, and its silence is measured from now on."""
+    limit, silence = _limits(draft, step)
+    draft.disarm(step.path, TimerKind.SCHEDULE_TO_START, TimerKind.HEARTBEAT)
+    if draft.due_at(step.path, TimerKind.START_TO_CLOSE) is None:
+        draft.arm(TimerKind.START_TO_CLOSE, draft.now + limit, step.path)
+    if silence is not None:
+        draft.arm(TimerKind.HEARTBEAT, draft.now + silence, step.path)
+
+
+def _limits(draft: Draft, step: StepState) -> tuple[int, int | None]:
+    """How long the attempt may take, and how long it may say nothing, in milliseconds."""
+    if step.status is StepStatus.COMPENSATING:
+        action = draft.definition.action(step.action)
+        return action.start_to_close_ms, action.heartbeat_ms
+    plan = plan_of(draft, step.path)
+    return plan.start_to_close_ms, plan.heartbeat_ms
 
 
 def _awaited(step: StepState, *, undo: bool) -> bool:

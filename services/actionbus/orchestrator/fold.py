@@ -13,7 +13,7 @@ from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.records import InRecord, OutRecord
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.results import ActionError, Emit
-from actionbus.contracts.run import WorkflowRun
+from actionbus.contracts.run import Timer, TimerKind, WorkflowRun
 from actionbus.engine import outgrown
 from actionbus.engine.inputs import Input, ResultReceived, TimerFired
 from actionbus.engine.transition import Outcome, Transition
@@ -22,6 +22,7 @@ from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.clocks import BrokerTime
 from actionbus.orchestrator.destinations import Unseen
 from actionbus.orchestrator.firing import Firing
+from actionbus.orchestrator.hearing import LISTEN_MS
 from actionbus.orchestrator.judgement import NotDeployed
 from actionbus.orchestrator.quarantine import Sentence
 from actionbus.orchestrator.store import RunStore
@@ -134,8 +135,6 @@ class Fold:
                 self._bury(record, reading.error)
             case inputs.Ignored.FORGED:
                 metrics.FORGED_RESULTS.inc()
-            case inputs.Ignored.SIGN_OF_LIFE:
-                pass
             case _:
                 assert_never(reading)
         self._pass(record)
@@ -174,14 +173,17 @@ class Fold:
         largest = self._charter.limits.record_bytes
         self.letters.append(dead_letter(record, group=group, error=error, largest=largest))
 
-    def fire(self, run_id: str) -> int | None:
-        """Fold the timers of a run that are due; when to look at it again. Raises Unseen; what was fired stays."""
+    def fire(self, run_id: str, *, heard: bool) -> int | None:
+        """Fold the timers of a run that are due; when to look at it again. Raises Unseen; what was fired stays.
+
+        ``heard``: nothing that a worker has said waits to be read, so that one who was not heard may be given up.
+        """
         now = self._time.latest
         fired = 0
         while (run := self.run(run_id)) is not None:
-            timer = min(run.timers, key=lambda each: (each.due_at, each.id), default=None)
-            if timer is None or timer.due_at > now:
-                return None if timer is None else timer.due_at
+            timer, due_at = _next(run, now, heard=heard)
+            if timer is None or due_at > now:
+                return None if timer is None else due_at
             try:
                 transition = self._advance(run_id, TimerFired(timer_id=timer.id), run, now, certain=True)
             except Unseen:
@@ -239,3 +241,14 @@ class Fold:
             self.events.append(Happened(event=transition.event, trace=trace, age_ms=age))
         self.asked.extend(Asked(request=request, trace=trace) for request in transition.requests)
         self.emits.extend(Emitted(emit=emit, run_id=run_id, at=now) for emit in transition.emits)
+
+
+def _next(run: WorkflowRun, now: int, *, heard: bool) -> tuple[Timer | None, int]:
+    """The timer that comes first, and when; that of a silent attempt not before everybody was heard."""
+
+    def due(timer: Timer) -> int:
+        waits = timer.kind is TimerKind.HEARTBEAT and not heard
+        return max(timer.due_at, now + LISTEN_MS) if waits else timer.due_at
+
+    timer = min(run.timers, key=lambda each: (due(each), each.id), default=None)
+    return timer, 0 if timer is None else due(timer)

@@ -17,7 +17,6 @@ class Ignored(Enum):
     """Why a record changes nothing."""
 
     FORGED = "the nonce is not that of the command"
-    SIGN_OF_LIFE = "it only says that the command is being worked on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +65,6 @@ def _result(charter: Charter, record: InRecord) -> Reading:
     partition = partition_for(result.run_id.encode(), charter.partitions)
     if partition != charter.shard:
         return _astray(record, partition, result.run_id)
-    if result.kind is ResultKind.HEARTBEAT:
-        return Ignored.SIGN_OF_LIFE
     return Accepted(run_id=result.run_id, event=ResultReceived(result=result, command=command))
 
 

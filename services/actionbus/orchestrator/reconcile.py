@@ -13,7 +13,7 @@ import structlog
 from actionbus.contracts.commands import ActionCommand
 from actionbus.contracts.definitions import Effect
 from actionbus.contracts.errors import ActionbusError
-from actionbus.contracts.run import StepState, StepStatus, WorkflowRun
+from actionbus.contracts.run import StepState, WorkflowRun
 from actionbus.kafka.partitioning import partition_for
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.clocks import BrokerTime
@@ -25,23 +25,26 @@ _log = structlog.get_logger(__name__)
 
 
 def outstanding(run: WorkflowRun) -> Iterator[StepState]:
-    """The steps whose command is out."""
-    for step in run.steps:
-        if step.dispatch_seq and (step.status is StepStatus.SCHEDULED or step.status is StepStatus.COMPENSATING):
-            yield step
+    """The steps whose command is out, and to be answered by a worker."""
+    return (step for step in run.steps if step.waits_for_worker)
 
 
-def next_look(scheduled_at: int, now: int, after_ms: int) -> int:
-    """When to look at a command again: whenever its age has doubled, first after ``after_ms``."""
+def next_look(since: int, now: int, after_ms: int) -> int:
+    """When to look at a command again: whenever its silence has doubled, first after ``after_ms``."""
     wait = after_ms
-    while scheduled_at + wait <= now:
+    while since + wait <= now:
         wait *= 2
-    return scheduled_at + wait
+    return since + wait
 
 
 def looks(run: WorkflowRun, now: int, after_ms: int) -> list[int]:
     """When to look at each command that a run has out."""
-    return [next_look(step.scheduled_at, now, after_ms) for step in outstanding(run)]
+    return [next_look(_silent_since(step), now, after_ms) for step in outstanding(run)]
+
+
+def _silent_since(step: StepState) -> int:
+    """When the current attempt was last heard of; heartbeats of attempts before it are older than its command."""
+    return max(step.scheduled_at, step.seen_at)
 
 
 class Reconciler:
@@ -57,7 +60,7 @@ class Reconciler:
     def consider(self, run: WorkflowRun) -> None:
         """Look into the commands of a committed run that have been out for long; answers come later, outside the fold."""
         now, after = self._time.latest, self._charter.reconcile_after_ms
-        old = {step.path for step in outstanding(run) if step.scheduled_at + after <= now}
+        old = {step.path for step in outstanding(run) if _silent_since(step) + after <= now}
         if not old or len(self._waiting) >= LOOK_MOST:
             return
         definition = self._charter.definitions.of(run)

@@ -24,6 +24,7 @@ from actionbus.orchestrator.dispatcher import Dispatcher
 from actionbus.orchestrator.dispatching import Dispatching
 from actionbus.orchestrator.firing import Firing
 from actionbus.orchestrator.fold import REARM_MS, Fold, Offsets
+from actionbus.orchestrator.hearing import Hearing
 from actionbus.orchestrator.intake import Intake
 from actionbus.orchestrator.judgement import NotDeployed
 from actionbus.orchestrator.quarantine import Quarantine
@@ -62,6 +63,7 @@ class Tenure:
         self._dispatcher = Dispatcher(charter, self._dispatching, self._wake.set)
         self._time = BrokerTime(charter.clock, position.latest_time)
         self._reconciler = Reconciler(charter, self._dispatcher, self._time)
+        self._hearing = Hearing(charter.clock)
         self._committed = position
         self._turn = 0  # A is first
         self._flight: asyncio.Task[Mark] | None = None
@@ -167,7 +169,7 @@ class Tenure:
                 timers.arm_at(run_id, now + REARM_MS)
                 continue
             try:
-                later = fold.fire(run_id)
+                later = fold.fire(run_id, heard=self._hearing.complete)
             except Unseen as unseen:
                 later = now
                 await self._charter.destinations.look(unseen.topic)
@@ -190,6 +192,7 @@ class Tenure:
             else:
                 self._certain -= 1
                 intake.drop()
+        self._hearing.read(len(intake))
 
     def _enough(self, fold: Fold) -> bool:
         cap = self._cap if self._quarantine.cap is None else self._quarantine.cap

@@ -38,6 +38,8 @@ class Options(TypedDict, total=False):
     """When a failed attempt is tried again, unless a workflow says otherwise; five attempts when left out."""
     timeout: Duration
     """Limit of one attempt; one minute when left out."""
+    heartbeat: Duration | None
+    """How long an attempt that began may say nothing (``ctx.heartbeat()``); as long as it likes when left out."""
     emits: Sequence[str]
     """The topics that ``ctx.emit`` may name."""
     encoding: EncodingName | Encoding
@@ -67,6 +69,7 @@ class Action(Generic[P, R]):
             self.encoding = Encoding(options.get("encoding", "avro"))
             self.retry = (options.get("retry") or Retry()).policy
             self.start_to_close_ms = duration.milliseconds(options.get("timeout", DEFAULT_TIMEOUT), what="timeout")
+            self.heartbeat_ms = duration.silence(options.get("heartbeat"))
             self.emits = tuple(_topic(each) for each in options.get("emits", ()))
             self.max_concurrency = _positive("max_concurrency", options.get("max_concurrency", DEFAULT_CONCURRENCY))
             self.is_async = inspect.iscoroutinefunction(execute) or inspect.iscoroutinefunction(
@@ -133,6 +136,7 @@ class Action(Generic[P, R]):
             output_schema=self.signature.output_schema(),
             retry=self.retry,
             start_to_close_ms=self.start_to_close_ms,
+            heartbeat_ms=self.heartbeat_ms,
             emits=self.emits,
         )
 

@@ -1,16 +1,19 @@
 """What an action is told about the attempt it is, and what it may ask for. The worker makes one for each attempt."""
 
+from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from actionbus.contracts import payloads
+from actionbus.contracts import payloads, tokens
 from actionbus.contracts.commands import ActionCommand
 from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.limits import DEFAULT_LIMITS
+from actionbus.contracts.payloads import Json
 from actionbus.contracts.results import Emit
-from actionbus.sdk.errors import NonRetryable
+from actionbus.sdk.errors import AnswerLater, NonRetryable
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,16 +24,21 @@ class ActionContext:
 
     __slots__ = (
         "_allowed",
+        "_beats",
         "_cancelled",
+        "_details",
         "_emitted",
+        "_heartbeat_bytes",
         "_log",
         "_session",
         "attempt",
         "command_id",
         "deadline",
+        "heartbeat_details",
         "run_id",
         "step",
         "step_key",
+        "token",
         "workflow",
     )
 
@@ -44,6 +52,10 @@ class ActionContext:
         command_id: str,
         attempt: int,
         deadline: int | None = None,
+        token: str = "",
+        heartbeat_details: Json = None,
+        heartbeat_bytes: int = DEFAULT_LIMITS.heartbeat_bytes,
+        beats: deque[bytes | None] | None = None,
         emits: tuple[str, ...] = (),
         session: "AsyncSession | None" = None,
     ) -> None:
@@ -57,6 +69,13 @@ class ActionContext:
         """1 for the first attempt."""
         self.deadline = deadline
         """Epoch milliseconds after which nobody waits for the result; None: no end."""
+        self.token = token
+        """What somebody needs who answers for this attempt in its place; as secret as a password."""
+        self.heartbeat_details = heartbeat_details
+        """What the last heartbeat of an attempt before this one said; None when there was none."""
+        self._heartbeat_bytes = heartbeat_bytes
+        self._beats: deque[bytes | None] = deque(maxlen=1) if beats is None else beats
+        self._details: bytes | None = None
         self._allowed = emits
         self._session = session
         self._emitted: list[Emit] = []
@@ -65,9 +84,19 @@ class ActionContext:
 
     @classmethod
     def of(
-        cls, command: ActionCommand, *, emits: tuple[str, ...] = (), session: "AsyncSession | None" = None
+        cls,
+        command: ActionCommand,
+        *,
+        emits: tuple[str, ...] = (),
+        session: "AsyncSession | None" = None,
+        beats: deque[bytes | None] | None = None,
+        heartbeat_bytes: int = DEFAULT_LIMITS.heartbeat_bytes,
     ) -> "ActionContext":
-        """The context of the attempt that a command orders; ``emits`` are the topics the action declares."""
+        """The context of the attempt that a command orders; ``emits`` are the topics the action declares.
+
+        What heartbeats say is put into ``beats``, as JSON, for the worker to take from.
+        """
+        said = command.heartbeat_details
         return cls(
             run_id=command.run_id,
             workflow=command.workflow,
@@ -76,6 +105,10 @@ class ActionContext:
             command_id=command.command_id,
             attempt=command.attempt,
             deadline=command.deadline,
+            token=tokens.write(command.command_id, command.nonce),
+            heartbeat_details=None if said is None else payloads.decode(said),
+            heartbeat_bytes=heartbeat_bytes,
+            beats=beats,
             emits=emits,
             session=session,
         )
@@ -108,6 +141,38 @@ class ActionContext:
     def cancel(self) -> None:
         """Say that nobody waits for the result any more; the worker calls it."""
         self._cancelled = True
+
+    def heartbeat(self, details: Any = None) -> None:
+        """Say that the work goes on and, with ``details``, how far it is. Call it as often as you like.
+
+        The latest details are given to the next attempt as ``ctx.heartbeat_details``; without any, those before stay.
+        May be called from a thread. Raises NonRetryable of type HeartbeatRefused for details that are no JSON, or more
+        of it than is kept.
+        """
+        if details is not None:
+            self._details = self._written(details)
+        self._beats.append(self._details)
+
+    def answer_later(self) -> NoReturn:
+        """End the attempt without an answer: whoever is given ``ctx.token`` answers instead.
+
+        The step waits on, within the time that its attempt has, and no worker is kept busy. Nothing after this call is
+        reached; what was written to ``ctx.db`` is committed, and what was emitted is published.
+        """
+        raise AnswerLater
+
+    def _written(self, details: Any) -> bytes:
+        try:
+            data = payloads.encode(to_jsonable_python(details))
+        except (PydanticSerializationError, PayloadRefused) as error:
+            raise NonRetryable(f"the details cannot be written as JSON: {error}", type="HeartbeatRefused") from error
+        if len(data) > self._heartbeat_bytes:
+            raise NonRetryable(
+                f"the details have {len(data)} bytes, {self._heartbeat_bytes} are allowed: say where to go on, "
+                "and keep what was made elsewhere",
+                type="HeartbeatRefused",
+            )
+        return data
 
     def emit(
         self, topic: str, key: Any = None, value: Any = None, headers: Mapping[str, str | bytes] | None = None

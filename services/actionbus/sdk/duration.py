@@ -5,6 +5,7 @@ from datetime import timedelta
 from math import isfinite
 from typing import Final
 
+from actionbus.contracts.decisions import HEARTBEAT_LEAST_MS
 from actionbus.contracts.errors import DefinitionRefused
 
 Duration = str | int | float | timedelta
@@ -17,6 +18,18 @@ _WHOLE: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 def milliseconds(value: Duration, *, what: str) -> int:
     """A duration in whole milliseconds; raise DefinitionRefused when it is none, or negative. ``what`` names it."""
     return round(_exact(value, what))
+
+
+def silence(heartbeat: Duration | None) -> int | None:
+    """How long an attempt may say nothing, in milliseconds; None: as long as it likes. Raises DefinitionRefused."""
+    if heartbeat is None:
+        return None
+    found = milliseconds(heartbeat, what="heartbeat")
+    if found < HEARTBEAT_LEAST_MS:
+        raise DefinitionRefused(
+            f"a heartbeat of {found} ms cannot tell silence from delay: use {HEARTBEAT_LEAST_MS} ms or more"
+        )
+    return found
 
 
 def _exact(value: Duration, what: str) -> float:

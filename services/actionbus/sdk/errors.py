@@ -46,6 +46,13 @@ class RetryAfter(ActionFailed):
         self.retry_after_ms = duration.milliseconds(seconds, what="RetryAfter")
 
 
+class AnswerLater(BaseException):
+    """Somebody else answers for the attempt: what ``ctx.answer_later()`` raises.
+
+    It is no failure, so no ``except Exception`` of user code gets it.
+    """
+
+
 def describe(error: BaseException) -> ActionError:
     """The record of a failed attempt. Bounding and redacting its message is left to the caller."""
     if not isinstance(error, ActionFailed):

@@ -47,6 +47,7 @@ class Flow(Outside):
         on_failure: Sequence[OnFailure[R]] = (),
         retry: Retry | None = None,
         timeout: Duration | None = None,
+        heartbeat: Duration | None = None,
         schedule_to_start: Duration | None = None,
         schedule_to_close: Duration | None = None,
     ) -> R:
@@ -54,8 +55,9 @@ class Flow(Outside):
 
         ``undo`` writes the call that takes the step back, from what the step made. ``on_failure`` are the decisions,
         tried in order; without a match the step is retried, then the run is undone. ``retry`` and ``timeout`` (of one
-        attempt) replace the action's own; ``schedule_to_start`` limits how long an attempt waits for a worker,
-        ``schedule_to_close`` all attempts together. The step's id is the action's id.
+        attempt) replace the action's own, as does ``heartbeat``, how long an attempt that began may say nothing;
+        ``schedule_to_start`` limits how long an attempt waits for a worker, ``schedule_to_close`` all attempts
+        together. The step's id is the action's id.
         """
         return step.run(
             self._draft,
@@ -65,6 +67,7 @@ class Flow(Outside):
             on_failure=on_failure,
             retry=retry,
             timeout=timeout,
+            heartbeat=heartbeat,
             schedule_to_start=schedule_to_start,
             schedule_to_close=schedule_to_close,
         )

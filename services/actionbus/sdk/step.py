@@ -49,6 +49,7 @@ def run(
         start_to_close_ms=writing.limit(limits["timeout"], "timeout"),
         schedule_to_start_ms=writing.limit(limits["schedule_to_start"], "schedule_to_start"),
         schedule_to_close_ms=writing.limit(limits["schedule_to_close"], "schedule_to_close"),
+        heartbeat_ms=writing.silence(limits["heartbeat"]),
     )
     returns = action.signature.returns
     return draft.result(step, returns, shape.of(returns, "given"))

@@ -83,6 +83,13 @@ class Writing:
             raise self.refusal(f"{what} of nothing would fail every attempt")
         return found
 
+    def silence(self, value: Duration | None) -> int | None:
+        """How long an attempt may say nothing, in milliseconds; None: as long as its action says."""
+        try:
+            return duration.silence(value)
+        except DefinitionRefused as error:
+            raise self.refusal(str(error)) from None
+
     def constant(self, value: Any, annotation: Any, what: str) -> Json:
         """A value of a type as JSON, no reference in it."""
         if _open(value):

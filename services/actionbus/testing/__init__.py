@@ -2,8 +2,18 @@
 
 from actionbus.testing.answers import answers, never
 from actionbus.testing.clock import FakeClock
-from actionbus.testing.run import Called, Run
+from actionbus.testing.run import Called, Heartbeat, Run
 from actionbus.testing.runner import run_workflow, run_workflow_async
 from actionbus.testing.signals import Signal
 
-__all__ = ["Called", "FakeClock", "Run", "Signal", "answers", "never", "run_workflow", "run_workflow_async"]
+__all__ = [
+    "Called",
+    "FakeClock",
+    "Heartbeat",
+    "Run",
+    "Signal",
+    "answers",
+    "never",
+    "run_workflow",
+    "run_workflow_async",
+]

@@ -3,9 +3,13 @@
 import asyncio
 import copy
 import inspect
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never
 
+from pydantic_core import to_jsonable_python
+
+from actionbus.contracts import payloads
 from actionbus.contracts.commands import ActionCommand, CommandKind
 from actionbus.contracts.limits import DEFAULT_LIMITS
 from actionbus.contracts.results import ActionResult, ResultKind
@@ -13,11 +17,11 @@ from actionbus.sdk.action import Action
 from actionbus.sdk.context import ActionContext
 from actionbus.sdk.signature import CONTEXT
 from actionbus.testing.answers import NoAnswer
-from actionbus.testing.run import Called
+from actionbus.testing.run import Called, Heartbeat
 from actionbus.worker.attempts import Attempt
 from actionbus.worker.execution import Execution
 from actionbus.worker.failures import Failures
-from actionbus.worker.outcomes import Done, Failed, Outcome
+from actionbus.worker.outcomes import Deferred, Done, Failed, Outcome
 from actionbus.worker.stores import Stores
 from actionbus.worker.threads import Threads
 
@@ -28,15 +32,22 @@ class Attempts:
     """Calls actions, or what stands in for them, and remembers with what."""
 
     def __init__(
-        self, actions: Mapping[str, Action[..., Any]], functions: Mapping[str, Callable[..., Any]], stores: Stores
+        self,
+        actions: Mapping[str, Action[..., Any]],
+        functions: Mapping[str, Callable[..., Any]],
+        answers: Mapping[str, Callable[..., Any]],
+        stores: Stores,
     ) -> None:
         self.calls: list[Called] = []
+        self.heartbeats: list[Heartbeat] = []
+        self._answers = answers
+        self._failures = Failures(DEFAULT_LIMITS)
         self._threads = Threads(THREADS, "action")
         self._executions = {
             action.id: Execution(
                 self._recording(action, functions.get(action.id, action.execute)),
                 limits=DEFAULT_LIMITS,
-                failures=Failures(DEFAULT_LIMITS),
+                failures=self._failures,
                 threads=self._threads,
                 store=None if action.store is None else stores[action.store],
             )
@@ -52,11 +63,36 @@ class Attempts:
         """The word that an attempt has begun."""
         return _result(command, kind=ResultKind.STARTED)
 
-    async def carry_out(self, command: ActionCommand) -> ActionResult | None:
-        """The answer to a command; None when its stand-in gives none."""
+    async def carry_out(self, command: ActionCommand) -> list[ActionResult]:
+        """What is said about a command: its heartbeats, then its result, unless its stand-in gives none."""
         self._current = command
         # The deadline belongs to the test's clock, the execution looks at the machine's.
-        attempt = Attempt(command=command.replace(deadline=None), claims=[])
+        attempt = Attempt(command=command.replace(deadline=None), claims=[], beats=deque())
+        result = await self._result_of(attempt)
+        said = [_result(command, kind=ResultKind.HEARTBEAT, details=details) for details in attempt.beats]
+        self.heartbeats += [_heartbeat(command, details) for details in attempt.beats]
+        return said if result is None else [*said, result]
+
+    async def answer(self, command: ActionCommand) -> ActionResult | None:
+        """What the holder of a command's token answers; None when nobody does."""
+        function = self._answers.get(command.action)
+        if function is None:
+            return None
+        undo = command.kind is CommandKind.COMPENSATE
+        call = next(each for each in reversed(self.calls) if (each.step, each.undo) == (command.step, undo))
+        try:
+            value = function(**call.arguments)
+            value = await value if inspect.isawaitable(value) else value
+            output = payloads.encode(to_jsonable_python(value))
+        except NoAnswer:
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever it raises is what the holder says
+            failed = self._failures.of(error)
+            return _result(command, kind=ResultKind.FAILED, error=failed.error, by_token=True)
+        return _result(command, kind=ResultKind.SUCCEEDED, output=output, by_token=True)
+
+    async def _result_of(self, attempt: Attempt) -> ActionResult | None:
+        command = attempt.command
         ended: list[Outcome] = []
 
         async def perform() -> None:
@@ -72,6 +108,8 @@ class Attempts:
                 return _result(command, kind=ResultKind.SUCCEEDED, output=output, emits=emits)
             case Failed(error=error):
                 return _result(command, kind=ResultKind.FAILED, error=error)
+            case Deferred(emits=emits):
+                return _result(command, kind=ResultKind.DEFERRED, emits=emits)
             case _ as never:
                 assert_never(never)
 
@@ -107,6 +145,15 @@ class Attempts:
 def _wants_context(function: Callable[..., Any]) -> bool:
     first = next(iter(inspect.signature(function).parameters.values()), None)
     return first is not None and (first.name == CONTEXT or first.annotation is ActionContext)
+
+
+def _heartbeat(command: ActionCommand, details: bytes | None) -> Heartbeat:
+    return Heartbeat(
+        action=command.action,
+        step=command.step,
+        attempt=command.attempt,
+        details=None if details is None else payloads.decode(details),
+    )
 
 
 def _result(command: ActionCommand, **what: Any) -> ActionResult:

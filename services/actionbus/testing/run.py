@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from actionbus.contracts.errors import RunFailed
 from actionbus.contracts.events import EventEntry, WorkflowEvent
+from actionbus.contracts.payloads import Json
 from actionbus.contracts.results import ActionError, Emit
 from actionbus.contracts.run import Decision, RunStatus, WorkflowRun
 
@@ -23,6 +24,16 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """One ``ctx.heartbeat()``: of which attempt of which step, and what the attempt has last said of how far it is."""
+
+    action: str
+    step: str
+    attempt: int
+    details: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Generic[O]):
     """A run that ended, or that waits for an operator or a signal."""
 
@@ -32,6 +43,7 @@ class Run(Generic[O]):
     events: tuple[WorkflowEvent, ...]
     calls: tuple[Called, ...]
     emitted: tuple[Emit, ...]
+    heartbeats: tuple[Heartbeat, ...] = ()
     waits_for: tuple[str, ...] = ()
     """The signals that a run that has not ended waits for."""
     children: tuple[WorkflowRun, ...] = ()

@@ -6,6 +6,7 @@ The engine decides, the actions are called one after the other.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from actionbus.contracts import identifiers
@@ -13,7 +14,7 @@ from actionbus.contracts.commands import ActionCommand
 from actionbus.contracts.errors import DefinitionRefused, PayloadRefused, Refused, RunFailed
 from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
-from actionbus.contracts.results import ActionResult, Emit
+from actionbus.contracts.results import ActionResult, Emit, ResultKind
 from actionbus.contracts.run import RunStatus, WorkflowRun
 from actionbus.engine.advance import advance
 from actionbus.engine.definition import Definition
@@ -32,9 +33,11 @@ I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
 
 StandIns = Sequence[Action[..., Any]] | Mapping[Action[..., Any] | str, Callable[..., Any]]
+Answers = Mapping[Action[..., Any] | str, Callable[..., Any]]
 
 INPUTS: Final = 5_000  # a run that has not ended after so many will not end
 RETENTION_MS: Final = 86_400_000
+NOBODY: Final[Answers] = MappingProxyType({})
 MEMORY: Final = "sqlite://"
 RUN_ID: Final = "test-run"
 
@@ -51,6 +54,7 @@ def run_workflow(
     value: I,
     *,
     actions: StandIns = (),
+    answers: Answers = NOBODY,
     signals: Sequence[Signal] = (),
     clock: FakeClock | None = None,
     stores: Mapping[str, str] | None = None,
@@ -61,7 +65,9 @@ def run_workflow(
     The real engine decides and the real actions are called, each in its turn, those of the runs that it starts as
     well. ``actions`` replaces some: a list of
     actions with the ids of those they stand for, or a mapping of actions (or ids) to functions, such as
-    ``{send_mail: answers(MailboxFull(), Mail("1"))}``. Each of ``signals`` comes when the run waits for it. Retries,
+    ``{send_mail: answers(MailboxFull(), Mail("1"))}``. ``answers`` are those of whoever holds the token of an action
+    that ends with ``ctx.answer_later()``: functions of its arguments, by actions or ids; where there is none, nobody
+    answers. Each of ``signals`` comes when the run waits for it. Retries,
     timeouts and sleeps move ``clock`` instead of waiting.
     ``stores`` are the URLs of the databases of transactional actions; a store that is not named is a SQLite database
     in memory, new for each run. Raises PayloadRefused when the value does not fit the workflow's input, and
@@ -76,7 +82,16 @@ def run_workflow(
     else:
         raise Refused("an event loop is running here: write await run_workflow_async(...)")
     return asyncio.run(
-        run_workflow_async(workflow, value, actions=actions, signals=signals, clock=clock, stores=stores, run_id=run_id)
+        run_workflow_async(
+            workflow,
+            value,
+            actions=actions,
+            answers=answers,
+            signals=signals,
+            clock=clock,
+            stores=stores,
+            run_id=run_id,
+        )
     )
 
 
@@ -85,6 +100,7 @@ async def run_workflow_async(
     value: I,
     *,
     actions: StandIns = (),
+    answers: Answers = NOBODY,
     signals: Sequence[Signal] = (),
     clock: FakeClock | None = None,
     stores: Mapping[str, str] | None = None,
@@ -92,10 +108,10 @@ async def run_workflow_async(
 ) -> Run[O]:
     """The same as ``run_workflow``, in the event loop of the caller."""
     known = {name: each for one in _family(workflow) for name, each in one.actions.items()}
-    functions = _functions(workflow, known, actions)
+    functions, outside = _functions(workflow, known, actions), _functions(workflow, known, answers)
     urls = {each.store: MEMORY for each in known.values() if each.store is not None}
     async with Stores(urls | dict(stores or {})) as databases:
-        attempts = Attempts(known, functions, databases)
+        attempts = Attempts(known, functions, outside, databases)
         try:
             driver = _Driver(workflow, attempts, Signals(workflow.graph, signals), clock or FakeClock())
             return await driver.drive(workflow.render_input(value), run_id)
@@ -165,6 +181,7 @@ class _Driver:
             events=tuple(event for event in self._events if event.run_id == run_id),
             calls=tuple(self._attempts.calls),
             emitted=tuple(self._emitted),
+            heartbeats=tuple(self._attempts.heartbeats),
             waits_for=awaited(self._definitions[run.workflow], run),
             children=tuple(each for each in self._runs.values() if each.run_id != run_id),
         )
@@ -212,9 +229,10 @@ class _Driver:
         if command not in commands(self._definitions[run.workflow], run, 0, *_REPLIES):
             return  # it was called back
         self._answer(self._attempts.started(command))
-        result = await self._attempts.carry_out(command)
-        if result is not None:
+        for result in await self._attempts.carry_out(command):
             self._answer(result)
+            if result.kind is ResultKind.DEFERRED and (answer := await self._attempts.answer(command)) is not None:
+                self._answer(answer)
 
     def _answer(self, result: ActionResult) -> None:
         command = identifiers.parse_command_id(result.command_id)

@@ -18,7 +18,7 @@ from actionbus.process import metrics
 from actionbus.worker import answers, outcomes
 from actionbus.worker.attempts import Attempt, Attempts, Claim
 from actionbus.worker.intake import Unreadable
-from actionbus.worker.outcomes import Done, ErrorType, Outcome
+from actionbus.worker.outcomes import Done, ErrorType, Failed, Outcome
 from actionbus.worker.replies import Place, Replies, Reply
 
 _TIMEOUTS: Final[dict[str, str]] = {
@@ -55,13 +55,15 @@ class Answering:
         self._dead_letters = dead_letters
         self._dead_letter_partitions = dead_letter_partitions
         self._durations = {
-            outcome: metrics.STEP_DURATION.labels(action, outcome) for outcome in ("succeeded", "failed")
+            outcome: metrics.STEP_DURATION.labels(action, outcome) for outcome in ("succeeded", "failed", "deferred")
         }
 
     def answer(self, attempt: Attempt, outcome: Outcome) -> None:
         """Send the result of an attempt; nothing when it was given up and answered before."""
         if attempt.answered:
             return
+        if not isinstance(outcome, Done):
+            self.beat(attempt)  # for the attempt after it, or for whoever answers in its place
         attempt.answered = True
         result = answers.result(attempt.command, outcome, worker=self._worker, started_at=attempt.started_at)
         self._count(outcome, result)
@@ -78,6 +80,15 @@ class Answering:
         word = answers.started(attempt.command, worker=self._worker, started_at=attempt.started_at)
         record = answers.record(self._codec, word, attempt.trace)
         self._replies.send(_reply_to(attempt.command), Reply(record=record))
+
+    def beat(self, attempt: Attempt) -> None:
+        """Say that user code goes on, and what it last said of how far it is, if that was not said yet."""
+        if not attempt.beats:
+            return
+        attempt.noticed = True  # it says as well that the attempt has begun
+        attempt.beaten_at = answers.now_ms()
+        word = answers.heartbeat(attempt.command, attempt.beats.pop(), worker=self._worker)
+        self._replies.send(_reply_to(attempt.command), Reply(record=answers.record(self._codec, word, attempt.trace)))
 
     def set_aside(self, record: InRecord, claim: Claim, unreadable: Unreadable) -> None:
         """Keep a record that is no command for this action, and tell its run if its ids are known."""
@@ -111,12 +122,11 @@ class Answering:
         self._replies.send(_reply_to(attempt.command), reply)
 
     def _count(self, outcome: Outcome, result: ActionResult) -> None:
-        done = isinstance(outcome, Done)
         seconds = max(0, result.finished_at - result.started_at) / 1000
-        self._durations["succeeded" if done else "failed"].observe(seconds)
+        self._durations[result.kind.value].observe(seconds)
         if outcome.repeated:
             metrics.INBOX_DUPLICATES.labels(self._action).inc()
-        if done:
+        if not isinstance(outcome, Failed):
             return
         error = outcome.error
         _log.info(

@@ -9,7 +9,7 @@ from actionbus.contracts.model import trusted
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.results import ActionResult, ResultKind
 from actionbus.kafka.codec import Codec
-from actionbus.worker.outcomes import Done, Failed, Outcome
+from actionbus.worker.outcomes import Deferred, Done, Failed, Outcome
 
 SOURCE: Final = "worker"
 _result = trusted(ActionResult)
@@ -42,6 +42,15 @@ def result(command: ActionCommand, outcome: Outcome, *, worker: str, started_at:
                 started_at=started_at,
                 finished_at=now_ms(),
             )
+        case Deferred(emits=emits):
+            return _result(
+                **_known(command),
+                kind=ResultKind.DEFERRED,
+                worker=worker,
+                emits=emits,
+                started_at=started_at,
+                finished_at=now_ms(),
+            )
         case _:
             assert_never(outcome)
 
@@ -49,6 +58,11 @@ def result(command: ActionCommand, outcome: Outcome, *, worker: str, started_at:
 def started(command: ActionCommand, *, worker: str, started_at: int) -> ActionResult:
     """The word that user code has begun, for attempts that take longer than a moment."""
     return ActionResult(**_known(command), kind=ResultKind.STARTED, worker=worker, started_at=started_at)
+
+
+def heartbeat(command: ActionCommand, details: bytes | None, *, worker: str) -> ActionResult:
+    """The word that user code goes on; ``details``: JSON, how far it is."""
+    return ActionResult(**_known(command), kind=ResultKind.HEARTBEAT, worker=worker, details=details)
 
 
 def record(codec: Codec, answer: ActionResult, trace: str | None) -> OutRecord:

@@ -6,7 +6,7 @@ What is done with them is decided by the lane.
 
 import time
 from asyncio import Task
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from actionbus.contracts.commands import ActionCommand
@@ -42,6 +42,8 @@ class Attempt:
     stopped_at: int = 0  # epoch milliseconds, when its code was asked to stop; 0 if it was not
     noticed: bool = False  # the orchestrator was told that it runs
     answered: bool = False  # its result was sent, whatever its code still does
+    beats: deque[bytes | None] = field(default_factory=lambda: deque(maxlen=1))  # the latest one, until it is sent
+    beaten_at: int = 0  # epoch milliseconds, when the last heartbeat was sent; 0: none was
 
     def stop(self) -> None:
         """Ask its code to stop: a coroutine is cancelled where it waits, a thread may look at its context."""

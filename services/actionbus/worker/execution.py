@@ -14,14 +14,17 @@ from actionbus.contracts.limits import Limits
 from actionbus.contracts.results import Emit
 from actionbus.sdk.action import Action
 from actionbus.sdk.context import ActionContext
+from actionbus.sdk.errors import AnswerLater
 from actionbus.worker import inbox, outcomes
 from actionbus.worker.attempts import Attempt
 from actionbus.worker.failures import Failures
 from actionbus.worker.guarded_session import GuardedSession
-from actionbus.worker.outcomes import Done, ErrorType, Failed, Outcome
+from actionbus.worker.outcomes import Deferred, Done, ErrorType, Failed, Outcome
 from actionbus.worker.stores import Store
 from actionbus.worker.threads import Threads
 
+HEARTBEATS_PER_TIMEOUT: Final = 3  # at most: two may be lost or late before an attempt counts as silent
+HEARTBEAT_EVERY_MS: Final = 10_000  # at most, where silence is allowed
 RECORD_OVERHEAD: Final = 4_096  # ids, headers and framing of a result, beside its output and emits
 
 
@@ -75,19 +78,29 @@ class Execution:
         """How long the code of an attempt may run."""
         return (attempt.command.start_to_close_ms or self.action.start_to_close_ms) / 1_000
 
+    def heartbeat_every_ms(self, attempt: Attempt) -> int:
+        """How much time lies at least between two heartbeats of an attempt that are sent."""
+        silence = attempt.command.heartbeat_ms or self.action.heartbeat_ms
+        return HEARTBEAT_EVERY_MS if silence is None else silence // HEARTBEATS_PER_TIMEOUT
+
     async def _run(self, attempt: Attempt, data: bytes, session: GuardedSession | None) -> Outcome:
         try:
             arguments = self.action.parse(data)
         except PayloadRefused as error:
             return self._refused(ErrorType.INPUT_REFUSED, error)
-        context = ActionContext.of(attempt.command, emits=self.action.emits, session=session)
+        context = ActionContext.of(
+            attempt.command,
+            emits=self.action.emits,
+            session=session,
+            beats=attempt.beats,
+            heartbeat_bytes=self._limits.heartbeat_bytes,
+        )
         attempt.context = context
         if attempt.cancelled:
             return self.stopped(attempt)
         timer = asyncio.get_running_loop().call_later(self.seconds(attempt), _expire, attempt)
         try:
-            value = await self._call(context, arguments)
-            return self._done(attempt, value, context.emitted)
+            return await self._outcome(attempt, context, arguments)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises is a failed attempt
             return self._failures.of(error)
         except asyncio.CancelledError as error:
@@ -98,6 +111,13 @@ class Execution:
             return self._failures.of(error)  # user code waited for something that was cancelled
         finally:
             timer.cancel()
+
+    async def _outcome(self, attempt: Attempt, context: ActionContext, arguments: dict[str, Any]) -> Outcome:
+        try:
+            value = await self._call(context, arguments)
+        except AnswerLater:
+            return self._too_large(b"", context.emitted) or Deferred(emits=context.emitted)
+        return self._done(attempt, value, context.emitted)
 
     async def _call(self, context: ActionContext, arguments: dict[str, Any]) -> Any:
         action = self.action

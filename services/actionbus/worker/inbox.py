@@ -1,9 +1,10 @@
 """The protocol of transactional actions: an effect and the row that vouches for it are one database commit.
 
 An attempt inserts a row under the step key, lets user code write, stores the result in the row and commits. Whoever
-comes later with the same key finds the row and answers what it says. A compensation inserts CANCELLED under the same
-key first: either the effect never happened and never can, or the row that is there says what to undo. That one unique
-index settles every race between attempts, redeliveries, late workers and compensations.
+comes later with the same key finds the row and answers what it says, also that the answer was left to somebody else. A
+compensation inserts CANCELLED under the same key first: either the effect never happened and never can, or the row that
+is there says what to undo. That one unique index settles every race between attempts, redeliveries, late workers and
+compensations.
 
 A commit whose outcome is unknown is settled by going through the protocol once more: the row is there, or it is not and
 user code runs again. What user code does besides, and how exceptions become failures, is not decided here.
@@ -24,7 +25,7 @@ from actionbus.contracts.errors import Doubt, Refused
 from actionbus.worker import inbox_table, outcomes
 from actionbus.worker.guarded_session import GuardedSession
 from actionbus.worker.inbox_table import Status
-from actionbus.worker.outcomes import Done, ErrorType, Failed, Outcome
+from actionbus.worker.outcomes import Deferred, Done, ErrorType, Failed, Outcome
 from actionbus.worker.stores import Store
 
 Work = Callable[[GuardedSession, bytes], Awaitable[Outcome]]
@@ -84,16 +85,18 @@ async def _compensate(session: GuardedSession, command: ActionCommand, work: Wor
                 raise Doubt("the row of the step was removed meanwhile")
             if row.status is cancelled:
                 return Done(output=outcomes.NEVER_HAPPENED, repeated=True)
-            data = _undo_input(command.input, row.outcome())
+            data = _undo_input(command, row.outcome())
         key = f"{command.step_key}/{identifiers.UNDO}"
         if not await _claim(session, key, command):
             return await _recall(session, key, command)
     return await _work(session, key, command, data, work)
 
 
-def _undo_input(template: bytes, step: Outcome) -> bytes:
-    made = payloads.decode(step.output) if isinstance(step, Done) else None
-    return payloads.encode(templates.fill(payloads.decode(template), {templates.MADE: made}))
+def _undo_input(command: ActionCommand, step: Outcome) -> bytes:
+    """The input of an undo. What somebody else answered for the step, the row does not know: the command does."""
+    output = step.output if isinstance(step, Done) else command.original_output
+    made = None if output is None else payloads.decode(output)
+    return payloads.encode(templates.fill(payloads.decode(command.input), {templates.MADE: made}))
 
 
 async def _claim(session: GuardedSession, key: str, command: ActionCommand) -> bool:
@@ -119,7 +122,7 @@ async def _recall(session: GuardedSession, key: str, command: ActionCommand) -> 
 
 async def _work(session: GuardedSession, key: str, command: ActionCommand, data: bytes, work: Work) -> Outcome:
     outcome = await work(session, data)
-    if isinstance(outcome, Done):
+    if isinstance(outcome, Done | Deferred):
         if not await inbox_table.store(session, key, outcome):
             raise Refused("the inbox row is gone: user code ended the transaction behind ctx.db; nothing was committed")
         async with _answering():

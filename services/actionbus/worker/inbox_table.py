@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from actionbus.contracts import payloads
 from actionbus.contracts.errors import Conflict
 from actionbus.contracts.results import ActionError, Emit
-from actionbus.worker.outcomes import Done, Failed, Outcome
+from actionbus.worker.outcomes import Deferred, Done, Failed, Outcome
 
 TABLE: Final = "actionbus_inbox"
 CREATE_LOCK: Final = 0x616374696F6E  # "action": workers that start together make the table one after the other
@@ -30,6 +30,8 @@ class Status(StrEnum):
     """Under a step key: the effect never happened and never can."""
     FAILED = "FAILED"
     """Under a command id: this attempt failed for good."""
+    DEFERRED = "DEFERRED"
+    """Under a step key, or a step key and /undo: the writes are committed, and somebody else gives the answer."""
 
 
 METADATA: Final = MetaData()
@@ -37,7 +39,7 @@ INBOX: Final = Table(
     TABLE,
     METADATA,
     Column("key", Text, primary_key=True, comment="step key, step key/undo, or command id"),
-    Column("status", Text, nullable=False, comment="DONE, CANCELLED or FAILED"),
+    Column("status", Text, nullable=False, comment="DONE, DEFERRED, CANCELLED or FAILED"),
     Column("command_id", Text, nullable=False, comment="the command that wrote the row"),
     Column("input_hash", Text, comment="SHA-256 of action and input, hexadecimal; null in CANCELLED rows"),
     Column("result", Text, comment="JSON: output and emits, or the error"),
@@ -64,10 +66,12 @@ class Entry:
     result: str | None
 
     def outcome(self) -> Outcome:
-        """What is stored in a DONE or FAILED row."""
+        """What is stored in a DONE, DEFERRED or FAILED row."""
         stored = payloads.decode((self.result or "{}").encode())
         if self.status is Status.FAILED:
             return Failed(error=_read_error(stored["error"]), repeated=True)
+        if self.status is Status.DEFERRED:
+            return Deferred(emits=_read_emits(stored["emits"]), repeated=True)
         return Done(output=payloads.encode(stored["output"]), emits=_read_emits(stored["emits"]), repeated=True)
 
 
@@ -109,9 +113,10 @@ async def find(session: AsyncSession, *keys: str) -> dict[str, Entry]:
 
 async def store(session: AsyncSession, key: str, outcome: Outcome) -> bool:
     """Write the outcome into the row of this transaction; False when the row is not there any more."""
-    written = await session.execute(
-        update(INBOX).where(INBOX.c.key == key).values(result=_result(outcome)).returning(INBOX.c.key)
-    )
+    stored = {"result": _result(outcome)}
+    if isinstance(outcome, Deferred):
+        stored["status"] = Status.DEFERRED.value
+    written = await session.execute(update(INBOX).where(INBOX.c.key == key).values(stored).returning(INBOX.c.key))
     return written.first() is not None
 
 
@@ -123,6 +128,8 @@ def _result(outcome: Outcome) -> str:
     match outcome:
         case Done(output=output, emits=emits):
             stored = {"output": payloads.decode(output), "emits": [_emit(each) for each in emits]}
+        case Deferred(emits=emits):
+            stored = {"emits": [_emit(each) for each in emits]}
         case Failed(error=error):
             fields = error.model_dump(exclude={"details"})
             details = None if error.details is None else payloads.decode(error.details)

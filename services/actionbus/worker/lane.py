@@ -210,6 +210,8 @@ class Lane:
         for attempt in list(self._running):
             if attempt.started_at and not attempt.noticed and now - attempt.started_at > NOTICE_MS:
                 self._answering.begun(attempt)
+            if attempt.beats and now - attempt.beaten_at >= self._execution.heartbeat_every_ms(attempt):
+                self._answering.beat(attempt)
             if attempt.stopped_at and now - attempt.stopped_at > STUCK_MS:
                 if not attempt.answered:
                     _log.error(

@@ -1,4 +1,4 @@
-"""What became of one attempt, before it is a record: done, failed, or undone. How it came about is not decided here."""
+"""What became of one attempt, before it is a record: done, failed or left to others. How it came about is no matter."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,7 +25,15 @@ class Failed:
     repeated: bool = False
 
 
-Outcome = Done | Failed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """User code left the answer to whoever holds the token. ``repeated`` says that this was read back."""
+
+    emits: tuple[Emit, ...] = ()
+    repeated: bool = False
+
+
+Outcome = Done | Failed | Deferred
 
 UNDONE: Final = payloads.encode({"outcome": "undone"})
 NEVER_HAPPENED: Final = payloads.encode({"outcome": "never_happened"})

@@ -39,11 +39,15 @@ class StepPlan:
     start_to_close_ms: int
     schedule_to_start_ms: int | None
     schedule_to_close_ms: int | None
+    heartbeat_ms: int | None
 
-    @property
-    def undo_sees_output(self) -> bool:
-        """Whether the engine has to keep the output for the undo; where there is an inbox the worker reads it there."""
-        return self.undo is not None and self.undo.reads_made and self.action.effect is not Effect.TRANSACTIONAL
+    def undo_sees_output(self, *, from_outside: bool) -> bool:
+        """Whether the engine has to keep the output for the undo; where there is an inbox the worker reads it there.
+
+        ``from_outside``: no worker gave the output, so no inbox has seen it.
+        """
+        in_inbox = self.action.effect is Effect.TRANSACTIONAL and not from_outside
+        return self.undo is not None and self.undo.reads_made and not in_inbox
 
 
 class StepShape(Shape):
@@ -84,6 +88,7 @@ class StepShape(Shape):
             start_to_close_ms=node.start_to_close_ms or spec.start_to_close_ms,
             schedule_to_start_ms=node.schedule_to_start_ms,
             schedule_to_close_ms=node.schedule_to_close_ms,
+            heartbeat_ms=node.heartbeat_ms or spec.heartbeat_ms,
         )
 
     def enter(self, draft: "Draft", place: "Place", path: str) -> None:
@@ -169,9 +174,9 @@ def again(draft: "Draft", step: StepState) -> None:
     draft.tell(EntryKind.STEP_SCHEDULED, step, step.input)
 
 
-def keep_for_undo(draft: "Draft", path: str, output: bytes) -> None:
+def keep_for_undo(draft: "Draft", path: str, output: bytes, *, from_outside: bool) -> None:
     """Keep what a step gave with its compensation, where that reads it."""
-    if plan_of(draft, path).undo_sees_output:
+    if plan_of(draft, path).undo_sees_output(from_outside=from_outside):
         draft.compensations = tuple(
             undo.replace(output=output) if undo.step == path else undo for undo in draft.compensations
         )

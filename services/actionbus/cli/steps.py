@@ -1,0 +1,72 @@
+"""`actionbus steps`: answering a step whose action left that to the holder of its token.
+
+Whoever has no token, but may decide about the run, uses `runs complete` and `runs skip`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from actionbus.cli import arguments, output, session
+from actionbus.cli.output import Output
+from actionbus.client import Client
+from actionbus.contracts import tokens
+
+app = typer.Typer(help="Steps that wait for an answer from outside.", no_args_is_help=True, rich_markup_mode=None)
+Token = Annotated[str, typer.Argument(help="What ctx.token gave to the action.")]
+Details = Annotated[str | None, typer.Option(help=f"More about it {arguments.JSON_HELP}")]
+
+
+@app.command()
+def complete(
+    token: Token,
+    given: Annotated[
+        str | None, typer.Argument(metavar="[OUTPUT]", help=f"The step's output {arguments.JSON_HELP}")
+    ] = None,
+    *,
+    output_format: Output = None,
+) -> None:
+    """Answer that a step is done; returns when the answer is safely in the log."""
+    value = arguments.value(given, "output")
+    _answer(token, "completed", lambda client: client.complete_step(token, value), output_format)
+
+
+@app.command()
+def fail(
+    token: Token,
+    error_type: Annotated[str, typer.Argument(help="The name of the error that the rules of the workflow match on.")],
+    message: Annotated[str, typer.Argument(help="A sentence for people.")] = "",
+    *,
+    retryable: Annotated[bool, typer.Option(help="Whether another attempt may help.")] = True,
+    details: Details = None,
+    output_format: Output = None,
+) -> None:
+    """Answer that an attempt of a step failed; returns when the answer is safely in the log."""
+    value = arguments.value(details, "details")
+
+    def answer(client: Client) -> Awaitable[None]:
+        return client.fail_step(token, error_type, message, retryable=retryable, details=value)
+
+    _answer(token, "failed", answer, output_format)
+
+
+@app.command()
+def heartbeat(token: Token, *, details: Details = None, output_format: Output = None) -> None:
+    """Say that a step is still worked on."""
+    value = arguments.value(details, "details")
+    _answer(token, "heard", lambda client: client.heartbeat_step(token, value), output_format)
+
+
+def _answer(
+    token: str, done: str, answer: Callable[[Client], Awaitable[None]], output_format: output.Format | None
+) -> None:
+    settings = session.settings()
+
+    async def work() -> None:
+        async with session.client(settings) as client:
+            await answer(client)
+
+    session.run(work)
+    command = tokens.read(token).command
+    output.facts({"run_id": command.run_id, "step": command.path, done: True}, output_format)
