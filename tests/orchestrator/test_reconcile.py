@@ -2,6 +2,7 @@
 
 from actionbus.contracts.commands import ActionCommand
 from actionbus.contracts.definitions import Effect
+from actionbus.contracts.results import ActionResult, ResultKind
 from actionbus.contracts.run import RunStatus
 from actionbus.orchestrator.reconcile import next_look
 from actionbus.testing.network import Fate
@@ -119,3 +120,23 @@ async def test_what_may_happen_once_at_most_is_never_sent_again() -> None:
     _pass(world, await _waiting(world), 1)
     await world.move(2 * AFTER_MS)
     assert not world.worker.take()
+
+
+async def test_a_heartbeat_puts_the_look_off() -> None:
+    """Who says that it works has the command; only its silence is counted."""
+    graph = pair()
+    patient = {name: spec.model_copy(update={"start_to_close_ms": 3_600_000}) for name, spec in graph.actions.items()}
+    world = World(graph=graph.model_copy(update={"actions": patient}))
+    world.owner("first").start()
+    world.start("r1")
+    await world.settle()
+    (command,) = world.worker.take()
+    _pass(world, world.topics.commands("one"), 1)
+    for _ in range(4):
+        await world.move(AFTER_MS - 5_000)
+        beat = {name: getattr(command, name) for name in ("command_id", "step_key", "run_id", "nonce")}
+        world.worker.answer(ActionResult(**beat, kind=ResultKind.HEARTBEAT))
+        await world.settle()
+        assert not world.worker.take()
+    await world.move(2 * AFTER_MS)
+    assert len(world.worker.take()) == 1

@@ -1,10 +1,13 @@
 """What an action may ask of its context."""
 
+from collections import deque
+
 import pytest
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
 from actionbus import ActionContext, NonRetryable
+from actionbus.contracts import tokens
 from actionbus.contracts.commands import ActionCommand
 
 
@@ -14,25 +17,27 @@ class Parcel(BaseModel):
     number: int
 
 
+COMMAND = ActionCommand(
+    command_id="order-1:0/ship/2",
+    step_key="order-1:0/ship",
+    run_id="order-1",
+    workflow="order",
+    definition_version="1",
+    step="ship",
+    action="ship",
+    attempt=2,
+    input=b"{}",
+    reply_topic="results",
+    reply_partition=0,
+    nonce="n",
+    deadline=17,
+    issued_at=1,
+)
+
+
 def context(**more) -> ActionContext:
     """A context that may emit to one topic."""
-    command = ActionCommand(
-        command_id="order-1:0/ship/2",
-        step_key="order-1:0/ship",
-        run_id="order-1",
-        workflow="order",
-        definition_version="1",
-        step="ship",
-        action="ship",
-        attempt=2,
-        input=b"{}",
-        reply_topic="results",
-        reply_partition=0,
-        nonce="n",
-        deadline=17,
-        issued_at=1,
-    )
-    return ActionContext.of(command, emits=("parcels",), **more)
+    return ActionContext.of(COMMAND, emits=("parcels",), **more)
 
 
 def test_a_context_knows_the_attempt_it_is():
@@ -105,3 +110,33 @@ def test_a_cancelled_attempt_can_be_seen():
     assert not ctx.cancelled
     ctx.cancel()
     assert ctx.cancelled
+
+
+def test_a_heartbeat_says_the_latest_that_was_said():
+    """Only the latest waits to be sent; one without details does not take those before it away."""
+    beats = deque(maxlen=1)
+    context = ActionContext.of(COMMAND, beats=beats)
+    context.heartbeat({"page": 1})
+    context.heartbeat({"page": 2})
+    context.heartbeat()
+    assert list(beats) == [b'{"page":2}']
+
+
+@pytest.mark.parametrize("details", ["x" * 100, object(), float("nan")], ids=["too much", "no JSON", "no number"])
+def test_a_heartbeat_that_cannot_be_kept_is_refused(details):
+    """Another attempt would say the same."""
+    with pytest.raises(NonRetryable) as refused:
+        ActionContext.of(COMMAND, heartbeat_bytes=50).heartbeat(details)
+    assert refused.value.type == "HeartbeatRefused"
+
+
+def test_an_attempt_is_told_how_far_the_one_before_it_came():
+    """As JSON; the first attempt is told nothing."""
+    assert ActionContext.of(COMMAND).heartbeat_details is None
+    assert ActionContext.of(COMMAND.replace(heartbeat_details=b'{"page":2}')).heartbeat_details == {"page": 2}
+
+
+def test_the_token_is_that_of_the_command():
+    """Whoever is given it can say which attempt they answer for."""
+    token = tokens.read(ActionContext.of(COMMAND.replace(nonce="0" * 32)).token)
+    assert (token.command_id, token.nonce) == (COMMAND.command_id, "0" * 32)

@@ -11,12 +11,13 @@ from pydantic import BaseModel
 from actionbus.contracts import payloads
 from actionbus.contracts.limits import Limits
 from actionbus.sdk.action import Action
+from actionbus.sdk.context import ActionContext
 from actionbus.sdk.errors import ActionFailed, NonRetryable, RetryAfter
 from actionbus.worker import outcomes
 from actionbus.worker.attempts import Attempt
 from actionbus.worker.execution import Execution
 from actionbus.worker.failures import Failures
-from actionbus.worker.outcomes import Done
+from actionbus.worker.outcomes import Deferred, Done
 from actionbus.worker.threads import Threads
 from worker.commands import execute, undo
 from worker.station import until
@@ -296,3 +297,33 @@ async def test_an_exception_that_is_raised_again_and_again_does_not_grow():
     for act in raising(error) * 3:
         await attempted(act)
         assert error.__traceback__ is None
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["coroutine", "plain function"])
+async def test_user_code_leaves_the_answer_to_others(plain):
+    """It is no failure that user code could catch by mistake, and what was emitted goes with it."""
+
+    def ask(ctx: ActionContext) -> str:
+        try:
+            ctx.emit("letters", value=ctx.token)
+            ctx.answer_later()
+        except Exception:  # noqa: BLE001 - as much of user code does
+            return "caught"
+
+    async def ask_in_a_coroutine(ctx: ActionContext) -> str:
+        return ask(ctx)
+
+    ended = await attempted(action(ask if plain else ask_in_a_coroutine, emits=["letters"]))
+    assert [each.topic for each in ended.emits] == ["letters"]
+    assert ended == Deferred(emits=ended.emits)
+
+
+async def test_records_that_go_with_no_answer_have_limits_as_well():
+    """What does not fit a record fails the attempt."""
+
+    async def ask(ctx: ActionContext) -> str:
+        for _ in range(4):
+            ctx.emit("letters")
+        ctx.answer_later()
+
+    assert (await attempted(action(ask, emits=["letters"]))).error.type == "ResultTooLarge"

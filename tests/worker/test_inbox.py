@@ -11,7 +11,7 @@ from actionbus.contracts import payloads
 from actionbus.contracts.errors import Refused, TransactionRefused
 from actionbus.contracts.results import Emit
 from actionbus.worker import inbox, outcomes
-from actionbus.worker.outcomes import Done, ErrorType, Failed
+from actionbus.worker.outcomes import Deferred, Done, ErrorType, Failed
 from actionbus.worker.stores import Stores
 from worker.commands import Booking, execute, failing, undo
 from worker.conftest import make_ledger
@@ -286,3 +286,44 @@ def test_the_stored_answers_of_a_compensation_are_json():
     """The two outcomes of a compensation are the JSON that the orchestrator reads."""
     assert payloads.decode(outcomes.UNDONE) == {"outcome": "undone"}
     assert payloads.decode(outcomes.NEVER_HAPPENED) == {"outcome": "never_happened"}
+
+
+ASKED = Deferred(emits=(Emit(topic="letters", key=b"k", value=b"v"),))
+
+
+async def test_an_answer_that_is_left_to_others_is_committed_with_the_writes(stores, effects):
+    """Whoever comes again, of that attempt or a later one, is told so and given the same records; nothing is done twice."""
+    store, asking = stores["default"], Booking(ASKED)
+    assert await inbox.perform(store, execute(), asking) == ASKED
+    again = Deferred(emits=ASKED.emits, repeated=True)
+    assert await inbox.perform(store, execute(), asking) == again
+    assert await inbox.perform(store, execute(attempt=2), asking) == again
+    assert (len(asking.calls), await effects()) == (1, [BOOKED])
+
+
+async def test_what_was_left_to_others_is_undone_with_what_they_answered(stores, effects):
+    """The row does not know the answer, so the command tells it; an answer that never came is null."""
+    for step, original, made in (("pay", b'{"booking":"b-9"}', "b-9"), ("ship", None, None)):
+        store, refund = stores["default"], Booking(Done(output=outcomes.UNDONE), what="refunded")
+        await inbox.perform(store, execute(step), Booking(ASKED))
+        command = undo(step, original_output=original)
+        assert await inbox.perform(store, command, refund) == Done(output=outcomes.UNDONE)
+        assert refund.calls == [{"booking": made, "why": "late"}]
+    assert await effects() == [BOOKED, BOOKED, REFUNDED, REFUNDED]
+
+
+async def test_an_undo_that_is_left_to_others_is_not_done_again(stores, effects):
+    """Its row stands under the step key and /undo, and says so to every attempt of the undo."""
+    store, refund = stores["default"], Booking(Deferred(), what="refund asked for")
+    await inbox.perform(store, execute(), Booking())
+    assert await inbox.perform(store, undo(), refund) == Deferred()
+    assert await inbox.perform(store, undo(attempt=2), refund) == Deferred(repeated=True)
+    assert (len(refund.calls), await effects()) == (1, [("r-1:2s/pay", "booked"), ("r-1:2s/pay", "refund asked for")])
+
+
+async def test_what_was_undone_cannot_be_left_to_others_any_more(stores, effects):
+    """An undo that came first closes the step: the late attempt asks nobody."""
+    store, asking = stores["default"], Booking(ASKED)
+    await inbox.perform(store, undo(), Booking())
+    assert (await inbox.perform(store, execute(), asking)).error.type == ErrorType.CANCELLED
+    assert (asking.calls, await effects()) == ([], [])
