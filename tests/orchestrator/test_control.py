@@ -4,7 +4,7 @@ import pytest
 
 from actionbus.contracts.commands import ControlKind, WorkerControl
 from actionbus.contracts.requests import RequestKind
-from actionbus.contracts.results import ResultKind
+from actionbus.contracts.results import ActionResult, ResultKind
 from actionbus.contracts.run import RunStatus
 from actionbus.testing.network import Fate
 from engine.graphs import go_on_with, graph, on, parallel, step
@@ -116,3 +116,17 @@ async def test_a_step_that_failed_and_is_gone_on_without_is_not_called_back() ->
     await world.finish()
     assert world.runs()["r1"].status is RunStatus.COMPLETED
     assert _words(world) == []
+
+
+@pytest.mark.parametrize("kind", [ResultKind.STARTED, ResultKind.HEARTBEAT])
+async def test_who_works_on_what_was_given_up_is_told_so(kind: ResultKind) -> None:
+    """A command may come again, or the first word be missed: whoever says that they work on it is told once more."""
+    world = World()
+    _, command = await _running(world)
+    world.cancel("r1")
+    await world.settle()
+    said = {name: getattr(command, name) for name in ("command_id", "step_key", "run_id", "nonce")}
+    world.worker.answer(ActionResult(**said, kind=kind))
+    await world.settle()
+    await world.move(2_000)
+    assert [word.command_id for word in _words(world)] == [command.command_id] * 2

@@ -278,3 +278,73 @@ def test_answers_need_an_answer():
     """A script without lines is a mistake."""
     with pytest.raises(ValueError, match="at least one"):
         answers()
+
+
+@action(id="ask", timeout="1h", retry=Retry(attempts=2, initial="1s"), emits=["letters"])
+def ask(ctx: ActionContext, item: str) -> Booking:
+    """Somebody else answers."""
+    ctx.emit("letters", value={"item": item, "token": ctx.token})
+    return ctx.answer_later()
+
+
+@workflow(id="asking", version="1")
+def asking(flow: Flow, order: Order) -> Booking:
+    """One question."""
+    return flow.run(ask(item=order.item))
+
+
+@workflow(id="sending", version="1")
+def sending(flow: Flow, order: Order) -> str:
+    """One long step."""
+    return flow.run(send_all(amount=order.amount))
+
+
+@action(id="send-all", timeout="1h", heartbeat="10s", retry=Retry(attempts=3, initial="1s", jitter=0))
+async def send_all(ctx: ActionContext, amount: int) -> str:
+    """Goes on where the attempt before it was."""
+    begin = ctx.heartbeat_details or 0
+    for number in range(begin, amount):
+        if number == begin + 2:
+            never()
+        ctx.heartbeat(number + 1)
+    return f"began at {begin}"
+
+
+def test_an_answer_from_outside_is_given_by_the_test():
+    """A function of the arguments answers in the place of whoever has the token; what was emitted is there."""
+    run = run_workflow(asking, Order(item="nail"), answers={ask: lambda item: Booking(id=f"b-{item}")})
+    assert run.result == Booking(id="b-nail")
+    (letter,) = run.emitted
+    assert letter.topic == "letters"
+    assert EntryKind.STEP_DEFERRED in [entry.kind for entry in run.entries]
+
+
+def test_an_answer_from_outside_may_be_a_failure():
+    """What the function raises is what the holder of the token says, and the rules decide."""
+    run = run_workflow(asking, Order(item="nail"), answers={"ask": answers(ValueError("not now"), Booking(id="b"))})
+    assert (run.result.id, len(run.called("ask"))) == ("b", 2)
+    assert run.decisions[0].reason.startswith("ValueError: attempt 2 of 2")
+
+
+@pytest.mark.parametrize("given", [{}, {ask: never}], ids=["nobody", "never"])
+def test_an_answer_that_nobody_gives_takes_the_time_of_the_attempt(given):
+    """The clock goes on to it, for every attempt."""
+    clock = FakeClock()
+    run = run_workflow(asking, Order(item="nail"), answers=given, clock=clock)
+    assert (run.status, run.error.type, run.decisions[0].decision) == (RunStatus.FAILED, "Timeout", "retry")
+    assert clock.elapsed_ms > 2 * 3_600_000
+
+
+def test_an_answer_of_the_wrong_kind_is_refused_like_a_workers():
+    """The output has to fit the action."""
+    run = run_workflow(asking, Order(item="nail"), answers={ask: lambda item: item})
+    assert run.error.type == "OutputRefused"
+
+
+def test_a_silent_attempt_is_followed_by_one_that_goes_on():
+    """Nobody waits for the silence; each heartbeat is there, and the next attempt is told the last."""
+    clock = FakeClock()
+    run = run_workflow(sending, Order(item="mail", amount=5), clock=clock)
+    assert run.result == "began at 4"
+    assert [(each.attempt, each.details) for each in run.heartbeats] == [(1, 1), (1, 2), (2, 3), (2, 4), (3, 5)]
+    assert clock.elapsed_ms == 2 * 10_000 + 1_000 + 2_000

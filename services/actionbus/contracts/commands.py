@@ -71,6 +71,6 @@ class WorkerControl(Record):
     """A word to whichever worker runs a command. The key of the record is the command id."""
 
     command_id: str = Field(description="The command it is about.")
-    action: str = Field(description="The command's action, so that other workers can ignore it.")
+    action: str = Field(description="The command's action, so that others can ignore it; empty: not known.")
     kind: ControlKind = Field(description="What to do.")
     reason: str = Field(default="", description="Why, in words.")

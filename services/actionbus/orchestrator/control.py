@@ -31,6 +31,7 @@ _log = structlog.get_logger(__name__)
 def given_up(fold: Fold, before: Callable[[str], WorkflowRun | None]) -> Iterator[WorkerControl]:
     """The commands that a fold has given up: of attempts that took too long, of steps that are not needed any more.
 
+    With them those that were given up before, and of which somebody says that they are worked on.
     ``before`` gives a run as it stood before the fold: what was scheduled within it has not gone out.
     """
     out: dict[str, dict[_Attempt, StepState]] = {}
@@ -45,6 +46,10 @@ def given_up(fold: Fold, before: Callable[[str], WorkflowRun | None]) -> Iterato
         for entry in event.entries:
             for step in _given_up(event, entry, left):
                 yield _control(run, step, _why(event, entry))
+    for command_id in fold.unwanted:
+        yield WorkerControl(
+            command_id=command_id, action="", kind=ControlKind.CANCEL, reason="the attempt was given up before"
+        )
 
 
 def tell(charter: Charter, words: Iterator[WorkerControl], now: int) -> None:

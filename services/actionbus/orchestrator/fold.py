@@ -12,7 +12,7 @@ from actionbus.contracts.errors import ActionbusError, InvariantBroken, PayloadR
 from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.records import InRecord, OutRecord
 from actionbus.contracts.requests import WorkflowRequest
-from actionbus.contracts.results import ActionError, Emit
+from actionbus.contracts.results import ActionError, Emit, ResultKind
 from actionbus.contracts.run import Timer, TimerKind, WorkflowRun
 from actionbus.engine import outgrown
 from actionbus.engine.inputs import Input, ResultReceived, TimerFired
@@ -30,6 +30,7 @@ from actionbus.process import metrics
 
 FULL_SHARE: Final = 0.7  # of a record batch: what is folded is estimated before it is encoded
 FRAMING_BYTES: Final = 400  # of a state record: headers and Kafka's own
+SIGNS_OF_LIFE: Final = (ResultKind.STARTED, ResultKind.HEARTBEAT)
 REARM_MS: Final = 60_000  # when a run whose timer cannot be carried out is looked at again
 
 _log = structlog.get_logger(__name__)
@@ -93,6 +94,7 @@ class Fold:
         self.strays: list[tuple[str, int, OutRecord]] = []
         self.letters: list[OutRecord] = []
         self.outcomes: Counter[Outcome] = Counter()  # of results
+        self.unwanted: list[str] = []  # commands that somebody works on in vain
         self._bytes = 0
         self._charter = charter
         self._store = store
@@ -228,6 +230,8 @@ class Fold:
         self._keep(run_id, run, transition, now)
         if isinstance(event, ResultReceived):
             self.outcomes[transition.outcome] += 1
+            if transition.outcome is Outcome.STALE and event.result.kind in SIGNS_OF_LIFE:
+                self.unwanted.append(event.result.command_id)
         return transition
 
     def _keep(self, run_id: str, run: WorkflowRun | None, transition: Transition, now: int) -> None:
