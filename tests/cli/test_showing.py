@@ -40,6 +40,16 @@ TIME = "2027-01-15T08:00:00.000Z"
         ),
         (
             {
+                "steps": (
+                    StepState(
+                        path="pay", status=StepStatus.SCHEDULED, action="pay", attempt=2, dispatch_seq=7, deferred=2
+                    ),
+                )
+            },
+            "pay: an answer from whoever has the token of pay, attempt 2",
+        ),
+        (
+            {
                 "scopes": (ScopeState(path="all[3]"),),
                 "timers": (Timer(id=1, kind=TimerKind.WAKE, step="all[3]", due_at=AT),),
             },

@@ -72,6 +72,7 @@ send_mail = action.create(
     execute=send,
     retry=Retry(attempts=2),
     timeout="5s",
+    heartbeat="2s",
     emits=["mails"],
     encoding="json",
     max_concurrency=7,
@@ -102,7 +103,8 @@ def test_the_spec_carries_what_the_orchestrator_must_know():
     spec = send_mail.spec
     assert list(spec.input_schema["properties"]) == ["user", "points"]
     assert spec.input_schema["additionalProperties"] is False
-    assert (spec.start_to_close_ms, spec.retry.attempts, spec.emits) == (5_000, 2, ("mails",))
+    assert (spec.start_to_close_ms, spec.heartbeat_ms, spec.retry.attempts) == (5_000, 2_000, 2)
+    assert spec.emits == ("mails",)
     Schema(spec.input_schema).check({"user": {"id": str(UUID(int=1))}, "points": [{"x": 1, "y": 2}]})
     with pytest.raises(PayloadRefused):
         Schema(spec.input_schema).check({"user": {}, "points": []})
@@ -251,6 +253,7 @@ def unknown(value: "Unheard") -> None: ...  # noqa: F821 - the mistake under tes
         (plain, {"store": "users"}, "transactional"),
         (plain, {"timeout": 0}, "timeout"),
         (plain, {"timeout": "soon"}, "timeout"),
+        (plain, {"heartbeat": "20ms"}, "use 1000 ms or more"),
         (plain, {"emits": ["a topic"]}, "a topic"),
         (plain, {"max_concurrency": 0}, "max_concurrency"),
         (plain, {"encoding": "xml"}, "xml"),

@@ -42,6 +42,7 @@ def user_signup(flow: Flow, signup: Signup) -> Receipt:
         on_failure=[rule("MailboxFull").fallback(queue_letter(user_id=user.id)), rule.any.compensate()],
         retry=Retry(attempts=2),
         timeout="5s",
+        heartbeat="2s",
         schedule_to_close="1m",
     )
     flow.emit("signups", key=user.id, value={"user": user, "new": True})
@@ -74,6 +75,7 @@ def test_a_workflow_becomes_the_graph_that_is_written():
             ),
             start_to_close_ms=5_000,
             schedule_to_close_ms=60_000,
+            heartbeat_ms=2_000,
         ),
         EmitNode(
             id="emit-signups",
@@ -291,6 +293,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
         "two actions have the id create-user",
     ),
     "zero timeout": (lambda f, _: f.run(take(1), timeout=0), "timeout of nothing"),
+    "short heartbeat": (lambda f, _: f.run(take(1), heartbeat="0.5s"), "use 1000 ms or more"),
     "bad topic": (lambda f, _: f.emit("a topic"), "topic"),
     "emit twice": (lambda f, _: (f.emit("t"), f.emit("t")), "there is a step emit-t already"),
     "number key": (lambda f, s: f.run(take({1: s.email})), "JSON has no other keys"),

@@ -65,6 +65,16 @@ def send_mail(email: str) -> Mail:
     return Mail(message_id=email)
 
 
+@action(id="ask-manager", timeout="7d", heartbeat="1h")
+async def ask_manager(ctx: ActionContext, amount: int) -> Mail:
+    """Leaves its answer to others."""
+    ctx.heartbeat({"asked": ctx.heartbeat_details, "token": ctx.token, "amount": amount})
+    return ctx.answer_later()
+
+
+assert_type(ask_manager(90), Call[Mail])
+
+
 def apologise(message_id: str | None) -> None:
     """A function that exists already."""
 

@@ -90,6 +90,20 @@ async def test_postgresql_ends_what_a_lost_worker_left_open(postgres_database):
     assert found == ["10s", "95s", "95s", "read committed"]
 
 
+@pytest.mark.postgres
+async def test_postgresql_takes_an_action_that_waits_for_months(postgres_database):
+    """Its settings have an end, which an action that leaves its answer to others may reach."""
+    months = 90 * 86_400_000
+    async with Stores({"default": postgres_database}, longest_attempt_ms=months) as stores:
+        async with stores["default"].engine.connect() as connection:
+            assert await connection.scalar(text("SHOW statement_timeout")) == "2147483647ms"
+    async with Stores({"default": postgres_database}) as stores:
+        session = GuardedSession(stores["default"].engine)
+        await stores["default"].allow(session, months)
+        assert await session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "2147483647ms"
+        await session.discard()
+
+
 async def test_an_in_memory_database_serves_many_attempts():
     """A SQLite database in memory, as tests without files use it, carries out attempts one after the other."""
     async with Stores({"default": "sqlite://"}) as stores:

@@ -55,7 +55,7 @@ DUPLICATE_RESULTS: Final = Counter(
     "actionbus_duplicate_results_total", "Results of steps that had already ended; ignored.", registry=REGISTRY
 )
 STALE_RESULTS: Final = Counter(
-    "actionbus_stale_results_total", "Failures of attempts that are no longer current; ignored.", registry=REGISTRY
+    "actionbus_stale_results_total", "Results of attempts that nobody waits for any more; ignored.", registry=REGISTRY
 )
 FORGED_RESULTS: Final = Counter(
     "actionbus_forged_results_total", "Results whose nonce does not fit their command; ignored.", registry=REGISTRY

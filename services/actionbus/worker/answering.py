@@ -83,7 +83,7 @@ class Answering:
 
     def beat(self, attempt: Attempt) -> None:
         """Say that user code goes on, and what it last said of how far it is, if that was not said yet."""
-        if not attempt.beats:
+        if attempt.answered or not attempt.beats:
             return
         attempt.noticed = True  # it says as well that the attempt has begun
         attempt.beaten_at = answers.now_ms()

@@ -25,6 +25,7 @@ POOL_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 10.0
 LOCK_TIMEOUT_MS: Final = 10_000  # for another attempt of the same step, and for the user's own rows
 SQLITE_BUSY_MS: Final = 10_000  # for another process that writes
+POSTGRES_MOST_MS: Final = 2_147_483_647  # of its settings: an action may wait for its answer for longer
 MARGIN_MS: Final = 5_000  # what a statement or a pause may take beyond the longest attempt
 _DRIVERS: Final = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 
@@ -51,7 +52,7 @@ class Store:
             return
         names = ("statement_timeout", "idle_in_transaction_session_timeout")
         asked = ", ".join(f"set_config('{name}', :ms, true)" for name in names)
-        await session.execute(text(f"SELECT {asked}"), {"ms": str(attempt_ms + MARGIN_MS)})
+        await session.execute(text(f"SELECT {asked}"), {"ms": _limit(attempt_ms)})
 
 
 class Stores:
@@ -99,8 +100,8 @@ def _postgresql(url: URL, longest_attempt_ms: int) -> AsyncEngine:
     settings = {
         "application_name": "actionbus-worker",
         "lock_timeout": str(LOCK_TIMEOUT_MS),
-        "statement_timeout": str(longest_attempt_ms + MARGIN_MS),
-        "idle_in_transaction_session_timeout": str(longest_attempt_ms + MARGIN_MS),
+        "statement_timeout": _limit(longest_attempt_ms),
+        "idle_in_transaction_session_timeout": _limit(longest_attempt_ms),
     }
     return create_async_engine(
         url,
@@ -111,6 +112,10 @@ def _postgresql(url: URL, longest_attempt_ms: int) -> AsyncEngine:
         connect_args={"server_settings": settings, "timeout": CONNECT_SECONDS},
         hide_parameters=True,  # they are user data, and errors end up in results and logs
     )
+
+
+def _limit(attempt_ms: int) -> str:
+    return str(min(attempt_ms + MARGIN_MS, POSTGRES_MOST_MS))
 
 
 def _sqlite(url: URL) -> AsyncEngine:
