@@ -12,16 +12,12 @@ from actionbus.engine.paths import below
 class Books:
     """One run that has ended. ``by_hand``: the steps that an operator dealt with, and no worker did."""
 
-    def __init__(
-        self, definition: Definition, status: RunStatus, entries: list[EventEntry], by_hand: set[str]
-    ) -> None:
+    def __init__(self, definition: Definition, status: RunStatus, entries: list[EventEntry], by_hand: set[str]) -> None:
         self._definition = definition
         self._status = status
         self._entries = entries
         self._by_hand = by_hand
-        self._scheduled = [
-            each.step for each in entries if each.kind is EntryKind.STEP_SCHEDULED and each.attempt == 1
-        ]
+        self._scheduled = [each.step for each in entries if each.kind is EntryKind.STEP_SCHEDULED and each.attempt == 1]
 
     def last_first(self) -> bool:
         """Whether the undos of the run's end began in the order that is the reverse of what they undo."""

@@ -58,7 +58,7 @@ class Reconciler:
         self._waiting: dict[str, tuple[ActionCommand, str | None]] = {}
 
     def consider(self, run: WorkflowRun) -> None:
-        """Look into the commands of a committed run that have been out for long; answers come later, outside the fold."""
+        """Look into the commands of a committed run that have been out for long; answers come outside the fold."""
         now, after = self._time.latest, self._charter.reconcile_after_ms
         old = {step.path for step in outstanding(run) if _silent_since(step) + after <= now}
         if not old or len(self._waiting) >= LOOK_MOST:
