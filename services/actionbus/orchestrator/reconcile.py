@@ -57,10 +57,14 @@ class Reconciler:
         self._task: asyncio.Task[None] | None = None
         self._waiting: dict[str, tuple[ActionCommand, str | None]] = {}
 
-    def consider(self, run: WorkflowRun) -> None:
-        """Look into the commands of a committed run that have been out for long; answers come outside the fold."""
+    def consider(self, run: WorkflowRun, present: WorkflowRun) -> None:
+        """Look into the commands of a committed run that have been out for long; answers come outside the fold.
+
+        ``present``: the run with what is folded and not committed yet. A command out of that may never count, but a
+        sign of life does.
+        """
         now, after = self._time.latest, self._charter.reconcile_after_ms
-        old = {step.path for step in outstanding(run) if _silent_since(step) + after <= now}
+        old = {step.path for step in outstanding(present) if _silent_since(step) + after <= now}
         if not old or len(self._waiting) >= LOOK_MOST:
             return
         definition = self._charter.definitions.of(run)

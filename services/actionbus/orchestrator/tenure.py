@@ -173,10 +173,10 @@ class Tenure:
             except Unseen as unseen:
                 later = now
                 await self._charter.destinations.look(unseen.topic)
-            committed = self._holding.store.get(run_id)
-            if committed is not None:
-                self._reconciler.consider(committed)
-            self._arm(run_id, fold.run(run_id), [] if later is None else [later])
+            committed, run = self._holding.store.get(run_id), fold.run(run_id)
+            if committed is not None and run is not None:
+                self._reconciler.consider(committed, run)
+            self._arm(run_id, run, [] if later is None else [later])
         while not self._enough(fold) and (record := intake.first()) is not None:
             sentence = self._quarantine.sentence(record)
             try:
