@@ -37,6 +37,7 @@ from actionbus.orchestrator.definitions import Definitions
 from actionbus.orchestrator.destinations import Destinations
 from actionbus.orchestrator.dispatcher import Dispatcher
 from actionbus.orchestrator.quarantine import Quarantine
+from actionbus.orchestrator.queues import Queues
 from actionbus.orchestrator.store import RunStore
 from actionbus.orchestrator.takeover import Holding
 from actionbus.orchestrator.tally import Tally
@@ -202,7 +203,14 @@ def orchestrator(meter: Meter, wire: Wire) -> tenure.Tenure:
     begun = ShardPosition(
         partitions=1, requests_offset=0, results_offset=0, txn_seq=0, dispatched_through=0, latest_time=NOW_MS
     )
-    holding = Holding(writers=(log, log), store=RunStore(codec), position=begun, timers=Timers(), tally=Tally())
+    holding = Holding(
+        writers=(log, log),
+        store=RunStore(codec),
+        position=begun,
+        timers=Timers(),
+        queues=Queues(known, 0, 1),
+        tally=Tally(),
+    )
     meter.watch(batch, "seal", "orchestrator: seal")
     meter.watch(tenure.Tenure, "_fill", "orchestrator: fold")
     meter.watch(Dispatcher, "send", "orchestrator: commands")

@@ -1,6 +1,6 @@
 """actionbus: durable workflows on Kafka. These are the names a user needs; every room below has a docstring of its own.
 
-Declare with ``action`` and ``workflow``; compute with ``cel``; decide with ``rule`` and ``Retry``; fail with
+Declare with ``action`` and ``workflow``; compute with ``cel``; decide with ``rule`` and ``Retry``, hold back with ``Limit``; fail with
 ``ActionFailed``, ``NonRetryable`` and ``RetryAfter``. ``actionbus.testing`` runs workflows without Kafka;
 ``actionbus.client`` starts and follows them.
 """
@@ -13,6 +13,7 @@ from actionbus.sdk.declare import action
 from actionbus.sdk.errors import ActionFailed, NonRetryable, RetryAfter
 from actionbus.sdk.expression import cel
 from actionbus.sdk.flow import Flow
+from actionbus.sdk.limit import Limit
 from actionbus.sdk.loops import Turn
 from actionbus.sdk.retry import Retry
 from actionbus.sdk.rule import Failure, OnBlockFailure, OnFailure, rule
@@ -29,6 +30,7 @@ __all__ = [
     "DefinitionRefused",
     "Failure",
     "Flow",
+    "Limit",
     "NonRetryable",
     "OnBlockFailure",
     "OnFailure",

@@ -106,7 +106,7 @@ async def test_rule_f_a_takeover_sends_compensations_again() -> None:
 
 async def test_rule_g_a_step_that_is_being_undone_ignores_its_success() -> None:
     """A late success does not end a compensation; its row in the inbox decides what is undone."""
-    old = "step.status not in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF) and not failed_and_stuck:"
+    old = "step.status not in UNDER_WAY and not failed_and_stuck:"
     accept = (
         "step.status is StepStatus.COMPENSATING:\n        del draft.steps[step.path]\n        return Outcome.APPLIED\n"
     )

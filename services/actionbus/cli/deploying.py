@@ -12,6 +12,7 @@ from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin
 from actionbus.process.settings import Settings
 from actionbus.provisioner import deploy as provisioner
+from actionbus.provisioner import shares
 from actionbus.provisioner.deploy import Deployment
 
 _COLUMNS = {"workflow": "workflow", "version": "version", "verdict": "verdict", "reason": "reason"}
@@ -34,16 +35,21 @@ def deploy(
     graphs = targets.graphs(modules, settings.limits)
     topics, codec = Topics(settings.prefix), session.codec(settings)
 
-    async def work() -> tuple[Deployment, ...]:
+    async def work() -> tuple[tuple[Deployment, ...], int]:
         connection = session.connection(settings)
         known = await provisioner.deployed(connection, topics, codec)
         emitted = {name for graph in graphs for name in provisioner.targets(graph)}
         async with Admin(connection) as admin:
-            exist = set(await admin.topics(f"{settings.prefix}."))
+            ours = await admin.topics(f"{settings.prefix}.")
+            exist = set(ours)
             exist |= {name for name in emitted if name in await admin.topics(name)}
-        return provisioner.judge(graphs, known, exist, topics, settings.limits)
+        shards = ours[topics.requests].partitions if topics.requests in ours else 1
+        return provisioner.judge(graphs, known, exist, topics, settings.limits), shards
 
-    deployments = session.run(work)
+    deployments, shards = session.run(work)
+    for graph in graphs:
+        for warning in shares.warnings(graph, shards):
+            output.note(warning)
     output.rows([_row(each) for each in deployments], _COLUMNS, output_format, empty="no workflows in these modules")
     if not dry_run:
         session.run(lambda: _write(settings, topics, deployments))

@@ -51,6 +51,16 @@ def start(
         str | None,
         typer.Option(help="When its first step is due, as in 2026-12-24T18:00:00+01:00; at once if not given."),
     ] = None,
+    debounce: Annotated[
+        str | None,
+        typer.Option(
+            help="Begin after so long, as in 30s; the same again before that takes its place and begins later."
+        ),
+    ] = None,
+    priority: Annotated[int, typer.Option(help="Who goes first where a limit lets not all go; higher first.")] = 0,
+    partition_key: Annotated[
+        str | None, typer.Option(help="Runs whose ids are made with the same one share a shard.")
+    ] = None,
     request_id: RequestId = None,
     reason: Reason = "",
     by: By = None,
@@ -70,7 +80,9 @@ def start(
     async def begin(client: Client) -> RunHandle:
         if named is None:
             begin_at = None if at is None else arguments.moment(at)
-            return await client.start(workflow, value, run_id=run_id, if_exists=if_exists, begin_at=begin_at, **more)
+            when: Any = {"begin_at": begin_at, "debounce": debounce, "if_exists": if_exists}
+            where: Any = {"run_id": run_id, "partition_key": partition_key}
+            return await client.start(workflow, value, priority=priority, **when, **where, **more)
         return await client.signal_with_start(workflow, named, payload, run_id=run_id or "", input=value, **more)
 
     async def work() -> Any:

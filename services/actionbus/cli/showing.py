@@ -8,7 +8,7 @@ from actionbus.cli.output import Row
 from actionbus.contracts.definitions import WorkflowDefinition, read_graph
 from actionbus.contracts.events import EventEntry, WorkflowEvent
 from actionbus.contracts.nodes import PersonNode, Waiting
-from actionbus.contracts.run import RunStatus, ScopeState, StepStatus, TimerKind, WorkflowRun
+from actionbus.contracts.run import RunStatus, ScopeState, StepStatus, TimerKind, Turn, WorkflowRun
 from actionbus.engine.paths import static
 from actionbus.engine.shapes.person import task
 
@@ -28,6 +28,7 @@ def state(run: WorkflowRun, definition: WorkflowDefinition | None) -> Row:
         "workflow": run.workflow,
         "version": run.definition_version,
         "status": run.status.value,
+        "priority": run.priority,
         "heading_for": run.ending and run.ending.value,
         "incident": incident and incident.reason,
         "error": error and f"{error.type}: {error.message}",
@@ -72,6 +73,8 @@ def waits_for(run: WorkflowRun, waits: dict[str, Waiting]) -> Iterator[str]:
     """What has to happen before a run goes on, in sentences; ``waits``: the nodes that wait, by their static paths."""
     if run.status is RunStatus.PAUSED:
         yield "to be resumed"
+    if run.queued and run.turn is not None:
+        yield f"its turn to begin, under the limit of {run.workflow}{_line(run.turn)}"
     due = {timer.step: output.when(timer.due_at) for timer in run.timers if timer.kind is TimerKind.WAKE}
     for step in run.steps:
         if step.stuck is not None:
@@ -80,6 +83,8 @@ def waits_for(run: WorkflowRun, waits: dict[str, Waiting]) -> Iterator[str]:
             yield f"{step.path}: the result of {step.action}, attempt {step.attempt}"
         elif step.status in (StepStatus.SCHEDULED, StepStatus.COMPENSATING) and step.handed_over:
             yield f"{step.path}: an answer from whoever has the token of {step.action}, attempt {step.attempt}"
+        elif step.queued and step.turn is not None:
+            yield f"{step.path}: its turn, under the limit of {step.action}{_line(step.turn)}"
     for scope in run.scopes:
         node = waits.get(static(scope.path))
         if node is not None:
@@ -95,6 +100,10 @@ def _awaited(node: Waiting, scope: ScopeState) -> str:
         return f"the signal {node.signal}"
     asked = task(scope)
     return f"{asked['assignee'] or 'anybody'}, who is asked for {asked['title']!r}"
+
+
+def _line(turn: Turn) -> str:
+    return f"{f' for {turn.key}' if turn.key else ''}, since {output.when(turn.queued_at)}"
 
 
 def _waits(definition: WorkflowDefinition | None) -> dict[str, Waiting]:

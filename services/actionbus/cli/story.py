@@ -58,6 +58,8 @@ class Teller:
 
 _TOLD: Final = {
     EntryKind.REQUEST_REJECTED: "A request was refused: {why}.",
+    EntryKind.START_CHANGED: "A later start changed the run before it began: its input is {payload} now.",
+    EntryKind.QUEUED: "{step} waits for its turn: {why}.",
     EntryKind.STEP_SCHEDULED: "{step}: {asked}, with {payload}.",
     EntryKind.STEP_SUCCEEDED: "{step} succeeded{attempt} and gave {payload}.",
     EntryKind.STEP_FAILED: "{step} failed{attempt}: {error}.",

@@ -42,6 +42,11 @@ class Desk:
         self._archive: Archive | None = None
         self._opening = asyncio.Lock()
 
+    @property
+    def shards(self) -> int:
+        """The number of shards of the installation."""
+        return self._shards
+
     async def open(self) -> None:
         """Learn the number of shards; raises Unavailable, AccessRefused, or TopicMissing without an installation."""
         async with Cluster(self._connection) as cluster:

@@ -13,12 +13,15 @@ from actionbus.client.interface import Asked, HasGraph, Runs
 from actionbus.client.tail import Outcome
 from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.definitions import Graph
+from actionbus.contracts.errors import Refused
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.contracts.requests import IfExists, RequestKind, WorkflowRequest
 from actionbus.contracts.topics import DEFAULT_PREFIX, Topics
 from actionbus.contracts.validation import Schema
 from actionbus.kafka.codec import Codec
 from actionbus.kafka.connection import Connection
+from actionbus.sdk import duration
+from actionbus.sdk.duration import Duration
 
 VERDICT_SECONDS: Final = 60.0  # several times what a shard needs to change hands after a crash
 
@@ -62,6 +65,9 @@ class Client(Answering, Runs):
         version: str | None = None,
         if_exists: IfExists | Literal["reject", "return", "replace"] = IfExists.REJECT,
         begin_at: datetime | None = None,
+        debounce: Duration | None = None,
+        priority: int = 0,
+        partition_key: str | None = None,
         request_id: str | None = None,
         reason: str = "",
         requested_by: str = "",
@@ -73,20 +79,29 @@ class Client(Answering, Runs):
         ``run_id``: chosen by the caller, or made here. ``version``: the newest deployed one, or that of the code.
         ``if_exists``: whether a run id that is taken is refused, means the run that is there, or is given to a new run
         once the one that has it has ended. ``begin_at``: when its first step is due; at once when not given.
+        ``debounce``: begin after so long, unless the run is started so again before: then it begins that much later,
+        with the later input. A run under way is not touched and the start is refused; one that has ended is replaced.
+        ``priority``: who goes first where a limit lets not all go, -100 to 100, higher first.
+        ``partition_key``: runs whose ids are made here with the same one share a shard, and so one count of a limit.
         ``request_id``: the same id asked again has one effect, so a caller that is not sure asks again with it.
         ``input``: anything pydantic can write as JSON. ``wait=False`` returns when the request is safely in the log.
         Raises Conflict when the run id is taken, another Refused when anything is wrong with the request, Unavailable
         when no answer came in time.
         """
         name, pinned, given = self._start_of(workflow, version, input)
+        if debounce is not None:
+            if run_id is None or begin_at is not None or if_exists != IfExists.REJECT:
+                raise Refused("debounce needs a run_id, and says itself when the run begins and what if it is there")
+            if_exists = IfExists.DEBOUNCE
         request = WorkflowRequest(
             request_id=request_id or uuid.uuid4().hex,
-            run_id=identifiers.run_id(run_id or run_ids.fresh()),
+            run_id=self._run_id(run_id, partition_key),
             kind=RequestKind.START,
             workflow=name,
             version=pinned,
             if_exists=IfExists(if_exists),
-            due_at=None if begin_at is None else milliseconds(begin_at),
+            due_at=self._due_at(begin_at, debounce),
+            priority=priority,
             payload=given,
             reason=reason or None,
             requested_by=requested_by or None,
@@ -145,6 +160,18 @@ class Client(Answering, Runs):
             tail.remove(request.run_id, outcome)
             raise
         return handle
+
+    def _run_id(self, chosen: str | None, partition_key: str | None) -> str:
+        if partition_key is None:
+            return identifiers.run_id(chosen or run_ids.fresh())
+        if chosen is not None:
+            raise Refused("the run id says the shard: give a run_id or a partition_key, not both")
+        return run_ids.beside(partition_key, self._desk.shards)
+
+    def _due_at(self, begin_at: datetime | None, debounce: Duration | None) -> int | None:
+        if debounce is not None:
+            return self._desk.now() + duration.milliseconds(debounce, what="debounce")
+        return None if begin_at is None else milliseconds(begin_at)
 
     def _start_of(self, workflow: str | HasGraph, version: str | None, value: Any) -> tuple[str, str | None, bytes]:
         """Name, version and input of a run to start; raises Refused when one of them cannot be."""

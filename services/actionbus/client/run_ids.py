@@ -5,7 +5,17 @@ import time
 import uuid
 from typing import Final
 
+from actionbus.kafka.partitioning import partition_for
+
 _RANDOM_BITS: Final = 62
+
+
+def beside(key: str, shards: int) -> str:
+    """A fresh id whose run lives in the same shard as every other one that was made with this key."""
+    wanted = partition_for(key.encode(), shards)
+    while partition_for((made := fresh()).encode(), shards) != wanted:
+        pass
+    return made
 
 
 def fresh() -> str:

@@ -6,6 +6,7 @@ How a graph is run stands in ``engine``; what cannot be known before a topic or 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from actionbus.contracts import limiting
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import Limits
@@ -59,6 +60,7 @@ def _names(graph: Graph) -> Iterator[str]:
     yield from version(graph.version)
     yield from schema("the workflow's input", graph.input_schema)
     yield from schema("the workflow's output", graph.output_schema)
+    yield from limiting.mistakes("the workflow", graph.limit, graph.input_schema)
 
 
 def _actions(graph: Graph) -> Iterator[str]:
@@ -69,6 +71,7 @@ def _actions(graph: Graph) -> Iterator[str]:
         yield from schema(f"the input of action {key}", spec.input_schema)
         yield from schema(f"the output of action {key}", spec.output_schema)
         yield from policy(f"action {key}", spec.retry)
+        yield from limiting.mistakes(f"action {key}", spec.limit, spec.input_schema)
         for each in spec.emits:
             yield from topic(f"action {key}", each)
 

@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue, ValidationError
 from actionbus.contracts import payloads
 from actionbus.contracts.decisions import HEARTBEAT_LEAST_MS, RetryPolicy
 from actionbus.contracts.errors import DefinitionRefused
+from actionbus.contracts.limiting import LimitPolicy
 from actionbus.contracts.model import Record
 from actionbus.contracts.nodes import Node, SequenceNode
 from actionbus.contracts.part import Part
@@ -58,6 +59,7 @@ class ActionSpec(Part):
         description="How long an attempt that began may say nothing; null: as long as it likes.",
     )
     emits: tuple[str, ...] = Field(default=(), description="Topics it may emit to.")
+    limit: LimitPolicy | None = None
 
 
 class Graph(Part):
@@ -76,6 +78,7 @@ class Graph(Part):
         default=RetryPolicy(attempts=None),
         description="How compensations are tried again: without limit, unless stated.",
     )
+    limit: LimitPolicy | None = Field(default=None, description="How many of its runs may be under way.")
 
     def canonical(self) -> bytes:
         """The one way to write this graph: canonical JSON."""

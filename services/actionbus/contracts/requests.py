@@ -53,6 +53,8 @@ class IfExists(StrEnum):
     """The start is accepted and means the run that is there, live or ended."""
     REPLACE = "replace"
     """A run that has ended makes room for a new one; a live one is not touched, and the start is refused."""
+    DEBOUNCE = "debounce"
+    """As replace; but a run that has not begun yet takes the input and the beginning of this start."""
 
 
 class ChildReport(Record):
@@ -103,6 +105,9 @@ class WorkflowRequest(Record):
         default=None, description="When a run asks: its node, which hears what became of it. child_report: the same."
     )
     child: ChildReport | None = Field(default=None, description="child_report: how the run stands.")
+    priority: int = Field(
+        default=0, description="start: who goes first where a limit lets not all go, -100 to 100, higher first."
+    )
     reason: str | None = Field(default=None, description="Why it is asked, in words for the history.")
     requested_by: str | None = Field(default=None, description="Who asks, in words for the history.")
     requested_at: int = Field(

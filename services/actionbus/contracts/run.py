@@ -7,6 +7,8 @@ from pydantic import Field
 from actionbus.contracts.model import Record
 from actionbus.contracts.results import ActionError
 
+ROOT = ""  # the path of the node that holds all others
+
 
 class RunStatus(StrEnum):
     """Where a run stands."""
@@ -48,6 +50,8 @@ class StepStatus(StrEnum):
     """Nobody knows whether its effect happened."""
     PENDING = "PENDING"
     """Its turn has not come."""
+    QUEUED = "QUEUED"
+    """Its next attempt waits for its turn, because its action has a limit."""
     SCHEDULED = "SCHEDULED"
     """A command for its current attempt is out."""
     BACKING_OFF = "BACKING_OFF"
@@ -64,6 +68,10 @@ class StepStatus(StrEnum):
     """It is undone, or it is certain that it never happened and never will."""
     CANCELLED = "CANCELLED"
     """It was given up before it was dispatched."""
+
+
+UNDER_WAY = frozenset({StepStatus.QUEUED, StepStatus.SCHEDULED, StepStatus.BACKING_OFF})
+"""Where a step may succeed: an attempt of it is out, was out, or is to go out."""
 
 
 class TimerKind(StrEnum):
@@ -110,6 +118,22 @@ class ScopeState(Record):
     )
 
 
+class Turn(Record):
+    """A place under a limit: in the line for it, or among those that are counted."""
+
+    key: str = Field(default="", description="What it is counted with; empty: all together.")
+    queued_at: int = Field(default=0, description="Since when it waits in the line, epoch milliseconds; 0: not yet.")
+    taken_at: int = Field(default=0, description="When its turn came, epoch milliseconds; 0: it has not come.")
+
+
+class Pace(Record):
+    """When a run last used a turn under a rate: a new owner of its shard goes on from there."""
+
+    action: str = Field(description="The action that has the rate.")
+    key: str = Field(default="", description="What the turn was counted with; empty: all together.")
+    at: int = Field(description="When, epoch milliseconds by the broker's clock.")
+
+
 class StepState(Record):
     """A step that is under way, or whose output can still be read."""
 
@@ -136,6 +160,7 @@ class StepState(Record):
     deferred: int = Field(
         default=0, description="The latest attempt that left its answer to the holder of its token; 0: none did."
     )
+    turn: Turn | None = Field(default=None, description="Its place under the limit of its action, if that has one.")
 
     @property
     def waits_for_worker(self) -> bool:
@@ -147,6 +172,15 @@ class StepState(Record):
     def handed_over(self) -> bool:
         """Whether no worker has the current attempt any more, because somebody else will answer for it."""
         return 0 < self.deferred == self.attempt
+
+    @property
+    def queued(self) -> bool:
+        """Whether it, or its undo, waits for its turn."""
+        if self.turn is None or self.turn.taken_at:
+            return False
+        return self.status is StepStatus.QUEUED or (
+            self.status is StepStatus.COMPENSATING and self.dispatch_seq == 0 and self.turn.queued_at > 0
+        )
 
 
 class Compensation(Record):
@@ -261,8 +295,22 @@ class WorkflowRun(Record):
     requests: tuple[str, ...] = Field(
         default=(), description="The ids of the latest requests it carried out: none is carried out twice."
     )
+    priority: int = Field(default=0, description="Who goes first where a limit lets not all go; higher first.")
+    turn: Turn | None = Field(default=None, description="Its place under the limit of its workflow, if that has one.")
+    paces: tuple[Pace, ...] = Field(default=(), description="Its latest turns under the rates of actions.")
     next_timer: int = Field(default=1, description="The id of the next timer.")
     parent: Parent | None = Field(default=None, description="The run that started it, and waits for it.")
     trace: str | None = Field(default=None, description="The W3C traceparent of the start request.")
     created_at: int = Field(description="When it was started, epoch milliseconds by the broker's clock.")
     updated_at: int = Field(description="When it last changed, epoch milliseconds by the broker's clock.")
+
+    @property
+    def queued(self) -> bool:
+        """Whether the whole run waits for its turn."""
+        turn = self.turn
+        return turn is not None and turn.queued_at > 0 and not turn.taken_at and not self.status.ended
+
+    @property
+    def unbegun(self) -> bool:
+        """Whether the whole run waits for its turn, or for the time at which it is to begin."""
+        return self.queued or any(timer.kind is TimerKind.WAKE and timer.step == ROOT for timer in self.timers)

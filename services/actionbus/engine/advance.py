@@ -10,6 +10,7 @@ from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionResult, ResultKind
 from actionbus.contracts.run import RunStatus, WorkflowRun
 from actionbus.engine import (
+    admit,
     cancel,
     child,
     compensate,
@@ -28,7 +29,15 @@ from actionbus.engine import (
 )
 from actionbus.engine.definition import Definition
 from actionbus.engine.draft import Draft
-from actionbus.engine.inputs import ChildReported, Input, RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.inputs import (
+    Admitted,
+    ChildReported,
+    Input,
+    RequestMade,
+    ResultReceived,
+    StartRequested,
+    TimerFired,
+)
 from actionbus.engine.progress import settle
 from actionbus.engine.transition import Outcome, Transition
 
@@ -45,7 +54,7 @@ def advance(definition: Definition, run: WorkflowRun | None, event: Input, now: 
             return _start(definition, run, event, now, seq)
         case RequestMade(request=request):
             return _request(definition, run, request, now, seq)
-        case ResultReceived() | TimerFired() | ChildReported():
+        case ResultReceived() | TimerFired() | ChildReported() | Admitted():
             if run is None:
                 return Transition(run=None, outcome=Outcome.STALE)
             draft = Draft(definition, run, now, seq)
@@ -54,7 +63,7 @@ def advance(definition: Definition, run: WorkflowRun | None, event: Input, now: 
             assert_never(event)
 
 
-def _news(draft: Draft, event: ResultReceived | TimerFired | ChildReported) -> Outcome:
+def _news(draft: Draft, event: ResultReceived | TimerFired | ChildReported | Admitted) -> Outcome:
     match event:
         case ResultReceived(result=result, command=command):
             addressed = (command.run_id, command.incarnation) == (draft.run.run_id, draft.run.incarnation)
@@ -63,6 +72,8 @@ def _news(draft: Draft, event: ResultReceived | TimerFired | ChildReported) -> O
             return fire.fire(draft, timer_id)
         case ChildReported(parent=parent, report=report):
             return child.reported(draft, parent, report)
+        case Admitted(path=path):
+            return admit.admit(draft, path)
         case _:
             assert_never(event)
 
@@ -70,6 +81,9 @@ def _news(draft: Draft, event: ResultReceived | TimerFired | ChildReported) -> O
 def _start(definition: Definition, run: WorkflowRun | None, event: StartRequested, now: int, seq: int) -> Transition:
     if run is not None and event.request.kind is RequestKind.SIGNAL:
         return _request(definition, run, event.request, now, seq)
+    if run is not None and start.postpones(run, event.request):
+        draft = start.postpone(definition, event, now, seq, before=run)
+        return _after(draft, Outcome.APPLIED) if isinstance(draft, Draft) else draft
     if run is not None and not start.replaces(run, event.request):
         return start.second(run, event.request, now)
     draft = start.begin(definition, event, now, seq, before=run)

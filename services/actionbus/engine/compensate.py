@@ -8,7 +8,7 @@ from actionbus.contracts.events import EntryKind
 from actionbus.contracts.identifiers import CommandId
 from actionbus.contracts.results import ActionError, ActionResult
 from actionbus.contracts.run import Compensation, HeldKind, StepState, StepStatus, TimerKind
-from actionbus.engine import backoff, emits, failure
+from actionbus.engine import backoff, emits, failure, turns
 from actionbus.engine.draft import Draft
 from actionbus.engine.moves import Unwind
 from actionbus.engine.paths import ROOT, below
@@ -67,6 +67,15 @@ def again(draft: Draft, step: StepState) -> None:
 
 
 def _send(draft: Draft, step: StepState) -> None:
+    """Send the next attempt, or let it wait for its turn."""
+    limit = draft.definition.action(step.action).limit
+    if limit is None:
+        dispatch(draft, step)
+        return
+    turns.wait(draft, step.replace(dispatch_seq=0), step.turn or turns.of_undo(limit, step))
+
+
+def dispatch(draft: Draft, step: StepState) -> None:
     """Send the next attempt. Before the first one, what is kept as its input is still a template."""
     try:
         data = step.input if step.attempt else _input(draft, step)

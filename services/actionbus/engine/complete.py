@@ -6,7 +6,7 @@ from actionbus.contracts.events import EntryKind
 from actionbus.contracts.identifiers import CommandId
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.results import ActionError, ActionResult
-from actionbus.contracts.run import StepState, StepStatus
+from actionbus.contracts.run import UNDER_WAY, StepState, StepStatus
 from actionbus.engine import emits, fail, failure
 from actionbus.engine.draft import Draft
 from actionbus.engine.shapes import step as steps
@@ -22,7 +22,7 @@ def complete(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
     if step is None or not 1 <= command.attempt <= step.attempt:
         return Outcome.STALE
     failed_and_stuck = step.status is StepStatus.FAILED and step.stuck is not None
-    if step.status not in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF) and not failed_and_stuck:
+    if step.status not in UNDER_WAY and not failed_and_stuck:
         return Outcome.STALE
     output = result.output if result.output is not None else b"null"
     value, error = _read(draft, step, result, output)

@@ -58,6 +58,7 @@ class Definition:
         self.version = graph.version
         self.hash = content_hash or graph.hash
         self.output = Template.of(graph.output)
+        self.limited = graph.limit is not None or any(spec.limit is not None for spec in graph.actions.values())
         self.input_schema = Schema(graph.input_schema)
         self.output_schema = Schema(graph.output_schema)
         self._inputs = {name: Schema(spec.input_schema) for name, spec in graph.actions.items()}

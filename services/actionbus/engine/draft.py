@@ -12,6 +12,7 @@ from actionbus.contracts.payloads import Json
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.results import ActionError, Emit
 from actionbus.contracts.run import (
+    UNDER_WAY,
     Decision,
     Held,
     HeldKind,
@@ -39,8 +40,8 @@ class Draft:
 
     __slots__ = (
         "_values", "compensations", "decisions", "definition", "emits", "ending", "entries", "error", "held", "input",
-        "moved", "moves", "next_timer", "now", "output", "requests", "run", "scopes", "sent", "seq", "signals",
-        "status", "steps", "timers", "views",
+        "moved", "moves", "next_timer", "now", "output", "paces", "requests", "run", "scopes", "sent", "seq", "signals",
+        "status", "steps", "timers", "turn", "views",
     )  # fmt: skip
 
     def __init__(self, definition: Definition, run: WorkflowRun, now: int, seq: int) -> None:
@@ -64,6 +65,8 @@ class Draft:
         self.views = run.views
         self.held = run.held
         self.requests = run.requests
+        self.turn = run.turn
+        self.paces = run.paces
         self.next_timer = run.next_timer
         self.moves: deque[Move] = deque()
         self.moved = 0
@@ -210,7 +213,7 @@ class Draft:
         self.moves = deque(move for move in self.moves if not below(where(move), path))
         undoing: set[str] = set()
         for step in [each for each in self.steps.values() if below(each.path, path)]:
-            if step.status in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF):
+            if step.status in UNDER_WAY:
                 self.tell(EntryKind.STEP_CANCELLED, step)
             if step.status is StepStatus.COMPENSATING:
                 self.keep(step.replace(resolution=None))
@@ -330,6 +333,8 @@ class Draft:
             views=self.views,
             held=self.held,
             requests=self.requests,
+            turn=self.turn,
+            paces=self.paces,
             next_timer=self.next_timer,
             updated_at=self.now,
         )
@@ -346,7 +351,12 @@ class Draft:
                 entries=tuple(self.entries),
             )
         return Transition(
-            run=run, outcome=Outcome.APPLIED, event=event, emits=tuple(self.emits), requests=tuple(self.sent)
+            run=run,
+            outcome=Outcome.APPLIED,
+            event=event,
+            emits=tuple(self.emits),
+            requests=tuple(self.sent),
+            limited=self.definition.limited,
         )
 
     def _incident(self) -> Incident | None:

@@ -22,7 +22,7 @@ def fail(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
     step = draft.steps.get(command.path)
     if step is None or step.attempt != command.attempt:
         return Outcome.STALE
-    if step.status is StepStatus.BACKING_OFF:
+    if step.status in (StepStatus.BACKING_OFF, StepStatus.QUEUED):
         return Outcome.REPEATED
     if step.status is not StepStatus.SCHEDULED:
         return Outcome.STALE

@@ -6,7 +6,7 @@ from actionbus.contracts.errors import InvariantBroken
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.results import ActionError
 from actionbus.contracts.run import RunStatus, StepState, StepStatus, Timer, TimerKind
-from actionbus.engine import compensate, end, fail, failure
+from actionbus.engine import compensate, end, fail, failure, start
 from actionbus.engine.draft import Draft
 from actionbus.engine.paths import ROOT
 from actionbus.engine.shapes import step as steps
@@ -45,7 +45,7 @@ def _retry(draft: Draft, step: StepState) -> None:
 def _wake(draft: Draft, path: str) -> None:
     if path == ROOT:
         draft.note(EntryKind.WAIT_ENDED, reason="the time has come to begin")
-        draft.enter(ROOT)
+        start.time_came(draft)
         return
     place = draft.definition.place(path)
     if place is None:

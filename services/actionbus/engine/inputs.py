@@ -47,4 +47,11 @@ class ChildReported:
     report: ChildReport
 
 
-Input = StartRequested | RequestMade | ResultReceived | TimerFired | ChildReported
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """The turn of the step at a path has come, under the limit of its action; at the root: that of the run."""
+
+    path: str
+
+
+Input = StartRequested | RequestMade | ResultReceived | TimerFired | ChildReported | Admitted

@@ -6,7 +6,7 @@ from actionbus.contracts import payloads
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import WorkflowRequest
-from actionbus.contracts.run import StepState, StepStatus, TimerKind
+from actionbus.contracts.run import UNDER_WAY, StepState, StepStatus, TimerKind
 from actionbus.contracts.validation import Schema
 from actionbus.engine import child, compensate, verdict
 from actionbus.engine.draft import Draft
@@ -66,7 +66,7 @@ def _by_hand(draft: Draft, request: WorkflowRequest, told: EntryKind) -> str | N
     if step.status is StepStatus.COMPENSATING:
         compensate.close(draft, step, reason=said)
         return None
-    if step.stuck is None and step.status not in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF):
+    if step.stuck is None and step.status not in UNDER_WAY:
         return f"the step {step.path} is {step.status}: it does not wait for an output"
     try:
         schema = draft.definition.output_of(step.action)

@@ -3,7 +3,9 @@
 import re
 from typing import Final
 
-ROOT: Final = ""
+from actionbus.contracts import run
+
+ROOT: Final = run.ROOT
 _INDEX: Final = re.compile(r"\[\d+\]")
 
 

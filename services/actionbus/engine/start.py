@@ -3,9 +3,10 @@
 from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.errors import IdentifierRefused, PayloadRefused
 from actionbus.contracts.events import EntryKind
+from actionbus.contracts.limiting import HIGHEST_PRIORITY
 from actionbus.contracts.requests import IfExists, RequestKind, WorkflowRequest
-from actionbus.contracts.run import RunStatus, TimerKind, WorkflowRun
-from actionbus.engine import failure, report, signal, verdict
+from actionbus.contracts.run import RunStatus, TimerKind, Turn, WorkflowRun
+from actionbus.engine import failure, report, signal, turns, verdict
 from actionbus.engine.definition import Definition
 from actionbus.engine.draft import Draft, remembered
 from actionbus.engine.inputs import StartRequested
@@ -19,10 +20,26 @@ def replaces(run: WorkflowRun, request: WorkflowRequest) -> bool:
     """Whether a start makes a new run in the place of one that has ended."""
     return (
         request.kind is RequestKind.START
-        and request.if_exists is IfExists.REPLACE
+        and request.if_exists in (IfExists.REPLACE, IfExists.DEBOUNCE)
         and run.status.ended
         and request.request_id not in known(run)
     )
+
+
+def postpones(run: WorkflowRun, request: WorkflowRequest) -> bool:
+    """Whether a start gives its input and its beginning to a run that has not begun."""
+    return (
+        request.kind is RequestKind.START
+        and request.if_exists is IfExists.DEBOUNCE
+        and request.workflow == run.workflow
+        and run.unbegun
+        and request.request_id not in known(run)
+    )
+
+
+def chooses(run: WorkflowRun, request: WorkflowRequest) -> bool:
+    """Whether a start brings its own definition, although there is a run of that id."""
+    return replaces(run, request) or postpones(run, request)
 
 
 def known(run: WorkflowRun) -> tuple[str, ...]:
@@ -48,16 +65,10 @@ def begin(
     them that comes again does not begin a third.
     """
     request = event.request
+    refusal = _refusal(definition, request)
+    if refusal is not None:
+        return verdict.rejected(request, before, refusal, now)
     data = _input(request)
-    if request.due_at is not None and not sayable(request.due_at):
-        return verdict.rejected(request, before, f"due_at is no time in epoch milliseconds: {request.due_at}", now)
-    try:
-        identifiers.run_id(request.run_id)
-        definition.input_schema.check(payloads.decode(sized(data, definition.limits)))
-    except IdentifierRefused as refused:
-        return verdict.rejected(request, before, str(refused), now)
-    except PayloadRefused as refused:
-        return verdict.rejected(request, before, f"the input is refused: {refused}", now)
     run = WorkflowRun(
         run_id=request.run_id,
         incarnation=event.incarnation,
@@ -71,32 +82,105 @@ def begin(
         input=data,
         requests=() if before is None else remembered(known(before), definition.limits),
         parent=request.parent,
+        priority=request.priority,
         trace=event.trace,
         created_at=now,
         updated_at=now,
     )
     draft = Draft(definition, run, now, seq)
-    if not definition.reads_input:
-        draft.input = None
     draft.note(EntryKind.REQUEST_ACCEPTED, request_id=request.request_id)
     if request.parent is not None and not request.parent.waits:
         draft.sent.append(report.of(run, now))
-    reason = request.reason and failure.cut(request.reason, definition.limits.error_message_bytes)
-    draft.note(EntryKind.RUN_STARTED, data=data, reason=reason)
+    _told(draft, EntryKind.RUN_STARTED, request)
     if request.kind is RequestKind.SIGNAL:
         try:
             signal.keep(draft, request)
         except PayloadRefused as refused:
             return verdict.rejected(request, before, str(refused), now)
-    begins = max(now, request.due_at or now)
-    if definition.graph.run_timeout_ms is not None:
-        draft.arm(TimerKind.RUN_TIMEOUT, begins + definition.graph.run_timeout_ms)
-    if begins > now:
+    _set_out(draft, request)
+    return draft
+
+
+def postpone(
+    definition: Definition, event: StartRequested, now: int, seq: int, *, before: WorkflowRun
+) -> Draft | Transition:
+    """A run that has not begun, with the input and the beginning of a later start; or the answer when that cannot be.
+
+    Nothing of it has happened, so it may go on with another version of its definition.
+    """
+    request = event.request
+    refusal = _refusal(definition, request)
+    if refusal is not None:
+        return verdict.rejected(request, before, refusal, now)
+    run = before.replace(
+        definition_version=definition.version,
+        definition_hash=definition.hash,
+        input=_input(request),
+        priority=request.priority,
+    )
+    draft = Draft(definition, run, now, seq)
+    draft.timers = ()
+    draft.accept(request)
+    _told(draft, EntryKind.START_CHANGED, request)
+    _set_out(draft, request)
+    return draft
+
+
+def time_came(draft: Draft) -> None:
+    """The time at which the run was to begin has come: it begins, or waits for its turn."""
+    if draft.turn is None:
+        draft.enter(ROOT)
+    else:
+        turns.wait_to_begin(draft, draft.turn)
+
+
+def turn_came(draft: Draft, turn: Turn) -> None:
+    """The turn of the run has come. The time it may take counts from now."""
+    draft.turn = turn.replace(taken_at=draft.now)
+    draft.note(EntryKind.WAIT_ENDED, reason="its turn has come")
+    if draft.definition.graph.run_timeout_ms is not None:
+        draft.arm(TimerKind.RUN_TIMEOUT, draft.now + draft.definition.graph.run_timeout_ms)
+    draft.enter(ROOT)
+
+
+def _refusal(definition: Definition, request: WorkflowRequest) -> str | None:
+    """Why no run can be what a request asks for."""
+    if request.due_at is not None and not sayable(request.due_at):
+        return f"due_at is no time in epoch milliseconds: {request.due_at}"
+    if abs(request.priority) > HIGHEST_PRIORITY:
+        return f"the priority is {request.priority}: it goes from -{HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}"
+    try:
+        identifiers.run_id(request.run_id)
+        value = payloads.decode(sized(_input(request), definition.limits))
+        definition.input_schema.check(value)
+        if definition.graph.limit is not None:
+            definition.graph.limit.key_of(value)
+    except IdentifierRefused as refused:
+        return str(refused)
+    except PayloadRefused as refused:
+        return f"the input is refused: {refused}"
+    return None
+
+
+def _told(draft: Draft, kind: EntryKind, request: WorkflowRequest) -> None:
+    reason = request.reason and failure.cut(request.reason, draft.definition.limits.error_message_bytes)
+    draft.note(kind, data=draft.input, reason=reason)
+
+
+def _set_out(draft: Draft, request: WorkflowRequest) -> None:
+    """Let the run begin, or wait for its time; its input is kept where something reads it."""
+    graph = draft.definition.graph
+    begins = max(draft.now, request.due_at or draft.now)
+    draft.turn = None if graph.limit is None else turns.of_step(graph.limit, _input(request))
+    if not draft.definition.reads_input:
+        draft.input = None
+    if graph.run_timeout_ms is not None and draft.turn is None:
+        draft.arm(TimerKind.RUN_TIMEOUT, begins + graph.run_timeout_ms)
+    if begins > draft.now:
         draft.note(EntryKind.WAIT_BEGAN, data=payloads.encode({"until": begins}))
         draft.arm(TimerKind.WAKE, begins, ROOT)
     else:
-        draft.enter(ROOT)
-    return draft
+        time_came(draft)
 
 
 def _input(request: WorkflowRequest) -> bytes:

@@ -30,7 +30,7 @@ class Transition:
 
     ``run`` is the very object that was given when nothing changed, and None when there is no such run or it is
     forgotten. ``event`` is None when nothing happened that is worth a record. The commands of a run are derived, by
-    ``dispatch``.
+    ``dispatch``. ``limited``: something in the run may wait for a turn, or have one.
     """
 
     run: WorkflowRun | None
@@ -38,3 +38,4 @@ class Transition:
     event: WorkflowEvent | None = None
     emits: tuple[Emit, ...] = ()
     requests: tuple[WorkflowRequest, ...] = ()  # what it asks of other runs
+    limited: bool = False

@@ -1,6 +1,6 @@
 """The deployed workflows, as the definitions topic tells them, compiled for the engine."""
 
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -8,7 +8,6 @@ from actionbus.contracts.definitions import WorkflowDefinition
 from actionbus.contracts.errors import DefinitionRefused, RecordUnreadable
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.records import InRecord
-from actionbus.contracts.run import WorkflowRun
 from actionbus.engine.definition import Definition
 from actionbus.kafka.codec import Codec
 from actionbus.orchestrator.log import Log
@@ -16,6 +15,25 @@ from actionbus.orchestrator.log import Log
 PARTITION: Final = 0  # the definitions topic has one
 
 _log = structlog.get_logger(__name__)
+
+
+class Pinned(Protocol):
+    """What is pinned to a definition, such as a run."""
+
+    @property
+    def workflow(self) -> str:
+        """The name."""
+        ...
+
+    @property
+    def definition_version(self) -> str:
+        """The version."""
+        ...
+
+    @property
+    def definition_hash(self) -> str:
+        """The hash of the content."""
+        ...
 
 
 class Definitions:
@@ -35,7 +53,7 @@ class Definitions:
         """The definition of that version, or the one that was deployed last."""
         return self._newest.get(name) if version is None else self._known.get((name, version))
 
-    def of(self, run: WorkflowRun) -> Definition | None:
+    def of(self, run: Pinned) -> Definition | None:
         """The definition a run is pinned to; None when it is not there, or not with that content."""
         found = self._known.get((run.workflow, run.definition_version))
         return found if found is not None and found.hash == run.definition_hash else None

@@ -15,7 +15,7 @@ from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.results import ActionError, Emit, ResultKind
 from actionbus.contracts.run import Timer, TimerKind, WorkflowRun
 from actionbus.engine import outgrown
-from actionbus.engine.inputs import Input, ResultReceived, TimerFired
+from actionbus.engine.inputs import Admitted, Input, ResultReceived, TimerFired
 from actionbus.engine.transition import Outcome, Transition
 from actionbus.orchestrator import inputs, judgement
 from actionbus.orchestrator.charter import Charter
@@ -25,6 +25,7 @@ from actionbus.orchestrator.firing import Firing
 from actionbus.orchestrator.hearing import LISTEN_MS
 from actionbus.orchestrator.judgement import NotDeployed
 from actionbus.orchestrator.quarantine import Sentence
+from actionbus.orchestrator.queues import Queues
 from actionbus.orchestrator.store import RunStore
 from actionbus.process import metrics
 
@@ -77,6 +78,7 @@ class Fold:
         self,
         charter: Charter,
         store: RunStore,
+        queues: Queues,
         time: BrokerTime,
         *,
         seq: int,
@@ -98,6 +100,7 @@ class Fold:
         self._bytes = 0
         self._charter = charter
         self._store = store
+        self._queues = queues
         self._time = time
 
     @property
@@ -201,6 +204,21 @@ class Fold:
             fired += 1
         return None
 
+    def admit(self, run_id: str, path: str) -> bool:
+        """Fold that the turn of a step, or of a run, has come; False: it cannot go on now. Raises Unseen."""
+        run, now = self.run(run_id), self._time.latest
+        try:
+            transition = self._advance(run_id, Admitted(path=path), run, now, certain=True)
+        except Unseen:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others in the line go on
+            _log.error("a turn cannot be used", run_id=run_id, step=path, error=str(error))
+            return False
+        if transition.run is run:
+            raise InvariantBroken(f"the turn of {path or 'the run'} in run {run_id} has come and changes nothing")
+        self.inputs.append(Firing(run_id=run_id))
+        return True
+
     def outgrow(self, run_id: str, size: int) -> bool:
         """Give up a run whose record has become too large; False: it is on its way to its end already."""
         run = self.touched[run_id]
@@ -239,6 +257,8 @@ class Fold:
             self.touched[run_id] = None
         elif transition.run is not None and transition.run is not run:
             self.touched[run_id] = transition.run
+            if transition.limited:
+                self._queues.note(transition.run)
         trace = None if transition.run is None else transition.run.trace
         if transition.event is not None:
             age = 0 if transition.run is None else now - transition.run.created_at

@@ -10,7 +10,15 @@ from actionbus.contracts.run import WorkflowRun
 from actionbus.engine import advance as engine
 from actionbus.engine import start, verdict
 from actionbus.engine.definition import Definition
-from actionbus.engine.inputs import ChildReported, Input, RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.inputs import (
+    Admitted,
+    ChildReported,
+    Input,
+    RequestMade,
+    ResultReceived,
+    StartRequested,
+    TimerFired,
+)
 from actionbus.engine.transition import Outcome, Transition
 from actionbus.orchestrator import records
 from actionbus.orchestrator.charter import Charter
@@ -48,14 +56,14 @@ def refuse(
             if still is None:
                 return transition
             raise PayloadRefused(f"{why.message}; and then {still.message}")
-        case ResultReceived() | TimerFired() | ChildReported():
+        case ResultReceived() | TimerFired() | ChildReported() | Admitted():
             raise PayloadRefused(why.message)
 
 
 def _definition(
     charter: Charter, event: Input, run: WorkflowRun | None, now: int, *, certain: bool
 ) -> Definition | Transition:
-    if run is not None and not (isinstance(event, StartRequested) and start.replaces(run, event.request)):
+    if run is not None and not (isinstance(event, StartRequested) and start.chooses(run, event.request)):
         definition = charter.definitions.of(run)
         if definition is not None:
             return definition
@@ -75,7 +83,7 @@ def _definition(
             return definition
         case RequestMade(request=request):
             return verdict.rejected(request, None, f"there is no run {request.run_id}", now)
-        case ResultReceived() | TimerFired() | ChildReported():
+        case ResultReceived() | TimerFired() | ChildReported() | Admitted():
             return Transition(run=None, outcome=Outcome.STALE)
 
 

@@ -12,7 +12,7 @@ from actionbus.contracts.run import WorkflowRun
 from actionbus.kafka.codec import Codec
 
 HOT_RUNS: Final = 5_000  # objects kept per shard, about 5 KiB each
-OUTLINE: Final = ("run_id", "workflow", "status", "txn_seq", "steps", "timers")
+OUTLINE: Final = ("run_id", "workflow", "status", "definition_version", "txn_seq", "steps", "timers", "turn", "paces")
 USUAL_BYTES: Final = 1_000  # of a run's record, where nobody has looked
 
 

@@ -17,6 +17,7 @@ from actionbus.contracts.positions import ShardPosition
 from actionbus.contracts.run import RunStatus, WorkflowRun
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.log import Writer
+from actionbus.orchestrator.queues import Queues
 from actionbus.orchestrator.store import Mark, RunStore
 from actionbus.orchestrator.tally import Tally
 from actionbus.orchestrator.timers import Timers
@@ -36,12 +37,14 @@ class Holding:
     store: RunStore
     position: ShardPosition
     timers: Timers
+    queues: Queues
     tally: Tally
     undispatched: list[WorkflowRun] = field(default_factory=list[WorkflowRun])
 
     async def close(self) -> None:
         """Let go of all of it."""
         self.tally.end()
+        self.queues.end()
         self.store.close()
         await asyncio.gather(*(writer.close() for writer in self.writers))
 
@@ -62,7 +65,12 @@ async def take_over(charter: Charter) -> Holding:
             position = await _restore(charter, store)
             await _check(charter, position)
             holding = Holding(
-                writers=(writers[0], writers[1]), store=store, position=position, timers=Timers(), tally=Tally()
+                writers=(writers[0], writers[1]),
+                store=store,
+                position=position,
+                timers=Timers(),
+                queues=Queues(charter.definitions, charter.shard, charter.partitions),
+                tally=Tally(),
             )
             await _look_at_runs(holding, charter.reconcile_after_ms)
     except BaseException:
@@ -163,13 +171,17 @@ async def _look_at_runs(holding: Holding, after_ms: int) -> None:
     position = holding.position
     for number, (run, value) in enumerate(holding.store.outlines()):
         stuck = sum(step["stuck"] is not None for step in run["steps"])
-        holding.tally.found(run["workflow"], live=not RunStatus(run["status"]).ended, stuck=stuck)
+        live = not RunStatus(run["status"]).ended
+        holding.tally.found(run["workflow"], live=live, stuck=stuck)
         times = [timer["due_at"] for timer in run["timers"]]
         times += [step["scheduled_at"] + after_ms for step in run["steps"] if step["dispatch_seq"]]
         if times:
             holding.timers.arm_at(run["run_id"], min(times))
         if any(step["dispatch_seq"] > position.dispatched_through for step in run["steps"]):
             holding.undispatched.append(holding.store.read(value))
+        holding.queues.pace(run)
+        if live and (run["turn"] is not None or any(step["turn"] is not None for step in run["steps"])):
+            holding.queues.note(holding.store.read(value))
         if run["txn_seq"] > position.txn_seq:
             _log.error("a run is ahead of its shard: a transaction was torn", run_id=run["run_id"])
         if number % PAUSE_EVERY == 0:

@@ -16,6 +16,7 @@ from actionbus.contracts.positions import ShardPosition
 from actionbus.contracts.run import WorkflowRun
 from actionbus.orchestrator import batch as batches
 from actionbus.orchestrator import control, reconcile
+from actionbus.orchestrator.admissions import Admissions
 from actionbus.orchestrator.batch import Batch
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.clocks import BrokerTime
@@ -64,6 +65,7 @@ class Tenure:
         self._time = BrokerTime(charter.clock, position.latest_time)
         self._reconciler = Reconciler(charter, self._dispatcher, self._time)
         self._hearing = Hearing(charter.clock)
+        self._admissions = Admissions(charter, holding, quarantine, self._enough)
         self._committed = position
         self._turn = 0  # A is first
         self._flight: asyncio.Task[Mark] | None = None
@@ -153,6 +155,7 @@ class Tenure:
         return Fold(
             self._charter,
             self._holding.store,
+            self._holding.queues,
             self._time,
             seq=committed.txn_seq + 1 if parent is None else parent.seq + 1,
             offsets=offsets if parent is None else parent.offsets,
@@ -177,6 +180,7 @@ class Tenure:
             if committed is not None and run is not None:
                 self._reconciler.consider(committed, run)
             self._arm(run_id, run, [] if later is None else [later])
+        await self._admissions.fill(fold, now)
         while not self._enough(fold) and (record := intake.first()) is not None:
             sentence = self._quarantine.sentence(record)
             try:
@@ -192,6 +196,7 @@ class Tenure:
             else:
                 self._certain -= 1
                 intake.drop()
+        await self._admissions.fill(fold, now)  # of what has just become free
         self._hearing.read(len(intake))
 
     def _enough(self, fold: Fold) -> bool:
@@ -274,6 +279,7 @@ class Tenure:
         return self._open(None)
 
     def _give_back(self, fold: Fold, intake: Intake) -> None:
+        self._admissions.forget(fold)
         intake.give_back([each for each in fold.inputs if not isinstance(each, Firing)])
         for each in fold.inputs:
             if isinstance(each, Firing):
@@ -324,9 +330,9 @@ class Tenure:
         """Wait until something arrives, ends or is due."""
         waits: list[int] = []
         if not self._stopping and not self._enough(fold):
-            at = self._holding.timers.next_at
-            if at is not None:
-                waits.append(max(0, at - self._time.read()))
+            for at in (self._holding.timers.next_at, self._holding.queues.next_at):
+                if at is not None:
+                    waits.append(max(0, at - self._time.read()))
             if self._quiet_since is not None:
                 waits.append(max(0, self._quiet_since + QUIET_MS - self._charter.clock.now_ms()))
         if self._stopping and self._flight is None:

@@ -40,6 +40,12 @@ DECISIONS: Final = Counter(
 INCIDENTS_OPEN: Final = Gauge(
     "actionbus_incidents_open", "Steps that wait for an operator.", ["workflow"], registry=REGISTRY
 )
+STEPS_QUEUED: Final = Gauge(
+    "actionbus_steps_queued", "Steps that wait for their turn under a limit.", ["action"], registry=REGISTRY
+)
+RUNS_QUEUED: Final = Gauge(
+    "actionbus_runs_queued", "Runs that wait for their turn to begin.", ["workflow"], registry=REGISTRY
+)
 COMMANDS_PUBLISHED: Final = Counter(
     "actionbus_commands_published_total", "Commands published for the first time.", ["action"], registry=REGISTRY
 )
@@ -148,7 +154,7 @@ BUILD: Final = Info("actionbus_build", "The version that is running, and as whic
 # Who feeds what; every metric stands in one group or more.
 ORCHESTRATOR: Final[tuple[MetricWrapperBase, ...]] = (
     *(RUNS_STARTED, RUNS_COMPLETED, RUNS_LIVE, RUN_DURATION, DECISIONS, INCIDENTS_OPEN),
-    *(COMMANDS_PUBLISHED, COMMANDS_REDISPATCHED),
+    *(STEPS_QUEUED, RUNS_QUEUED, COMMANDS_PUBLISHED, COMMANDS_REDISPATCHED),
     *(DUPLICATE_RESULTS, STALE_RESULTS, FORGED_RESULTS, MISROUTED_RECORDS, DEAD_LETTERS),
     *(TIMERS_PENDING, TIMER_FIRE_DELAY, TXN_COMMITS, TXN_ABORTS, TXN_DURATION, PRODUCER_REBUILDS),
     *(SHARD_TAKEOVER, STATE_RESTORE, SHARDS_OWNED, REBALANCES, CONSUMER_LAG),

@@ -10,6 +10,7 @@ from actionbus.contracts.errors import ActionbusError, DefinitionRefused
 from actionbus.sdk import duration, place, schema
 from actionbus.sdk.call import Call
 from actionbus.sdk.duration import Duration
+from actionbus.sdk.limit import Limit
 from actionbus.sdk.place import Place
 from actionbus.sdk.retry import Retry
 from actionbus.sdk.signature import Signature
@@ -46,6 +47,8 @@ class Options(TypedDict, total=False):
     """How its commands are written: ``avro``, or ``json`` for workers without Avro."""
     max_concurrency: int
     """Attempts that one worker process runs at a time; 100 when left out."""
+    limit: Limit | None
+    """How many attempts all workers together run at a time, and how often one begins; no limit when left out."""
 
 
 class Action(Generic[P, R]):
@@ -72,6 +75,8 @@ class Action(Generic[P, R]):
             self.heartbeat_ms = duration.silence(options.get("heartbeat"))
             self.emits = tuple(_topic(each) for each in options.get("emits", ()))
             self.max_concurrency = _positive("max_concurrency", options.get("max_concurrency", DEFAULT_CONCURRENCY))
+            given = options.get("limit")
+            self.limit = None if given is None else given.policy
             self.is_async = inspect.iscoroutinefunction(execute) or inspect.iscoroutinefunction(
                 getattr(execute, "__call__", None)  # noqa: B004 - the method itself is looked at, not whether it is there
             )
@@ -138,6 +143,7 @@ class Action(Generic[P, R]):
             start_to_close_ms=self.start_to_close_ms,
             heartbeat_ms=self.heartbeat_ms,
             emits=self.emits,
+            limit=self.limit,
         )
 
 

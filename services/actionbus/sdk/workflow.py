@@ -21,6 +21,7 @@ from actionbus.sdk.action import Action
 from actionbus.sdk.draft import Draft
 from actionbus.sdk.duration import Duration
 from actionbus.sdk.flow import Flow
+from actionbus.sdk.limit import Limit
 from actionbus.sdk.place import Place
 from actionbus.sdk.reference import Origin, Reference
 from actionbus.sdk.retry import Retry
@@ -42,6 +43,7 @@ class Workflow(Generic[I, O]):
         description: str | None = None,
         timeout: Duration | None = None,
         undo_retry: Retry | None = None,
+        limit: Limit | None = None,
         declared_at: Place | None = None,
     ) -> None:
         self.declared_at = place.here() if declared_at is None else declared_at
@@ -52,6 +54,7 @@ class Workflow(Generic[I, O]):
             self.description = description or (inspect.getdoc(function) or "").split("\n", 1)[0]
             self.run_timeout_ms = None if timeout is None else duration.milliseconds(timeout, what="timeout")
             self.undo_retry = RetryPolicy(attempts=None) if undo_retry is None else undo_retry.policy
+            self.limit = None if limit is None else limit.policy
             self.input_type, self.output_type = _signature(function, f"workflow {id}")
         except (ActionbusError, ValueError) as error:
             raise DefinitionRefused(self.declared_at.says(str(error))) from error
@@ -109,6 +112,7 @@ class Workflow(Generic[I, O]):
             actions={name: draft.actions[name].spec for name in sorted(draft.actions)},
             run_timeout_ms=self.run_timeout_ms,
             undo_retry=self.undo_retry,
+            limit=self.limit,
         )
         try:
             checks.check(graph, DEFAULT_LIMITS)
@@ -187,11 +191,13 @@ def workflow(
     description: str | None = None,
     timeout: Duration | None = None,
     undo_retry: Retry | None = None,
+    limit: Limit | None = None,
 ) -> Declaring:
     """Declare the function below as a workflow: ``def name(flow: Flow, value: Type) -> Type``.
 
     A deployed version never changes: give a changed workflow a new ``version``. ``timeout`` limits a whole run;
-    ``undo_retry`` says how compensations are tried again, without limit when left out.
+    ``undo_retry`` says how compensations are tried again, without limit when left out. ``limit`` says how many runs may
+    be under way, and how often one may begin; other starts are accepted and wait.
     """
     at = place.here()
 
@@ -203,6 +209,7 @@ def workflow(
             description=description,
             timeout=timeout,
             undo_retry=undo_retry,
+            limit=limit,
             declared_at=at,
         )
 

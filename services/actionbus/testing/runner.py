@@ -19,7 +19,16 @@ from actionbus.contracts.run import RunStatus, WorkflowRun
 from actionbus.engine.advance import advance
 from actionbus.engine.definition import Definition
 from actionbus.engine.dispatch import commands
-from actionbus.engine.inputs import ChildReported, Input, RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.inputs import (
+    Admitted,
+    ChildReported,
+    Input,
+    RequestMade,
+    ResultReceived,
+    StartRequested,
+    TimerFired,
+)
+from actionbus.engine.paths import ROOT
 from actionbus.engine.transition import Outcome
 from actionbus.sdk.action import Action
 from actionbus.sdk.workflow import Workflow
@@ -68,7 +77,7 @@ def run_workflow(
     ``{send_mail: answers(MailboxFull(), Mail("1"))}``. ``answers`` are those of whoever holds the token of an action
     that ends with ``ctx.answer_later()``: functions of its arguments, by actions or ids; where there is none, nobody
     answers. Each of ``signals`` comes when the run waits for it. Retries,
-    timeouts and sleeps move ``clock`` instead of waiting.
+    timeouts and sleeps move ``clock`` instead of waiting. Of limits nothing is felt: no run waits for its turn.
     ``stores`` are the URLs of the databases of transactional actions; a store that is not named is a SQLite database
     in memory, new for each run. Raises PayloadRefused when the value does not fit the workflow's input, and
     DefinitionRefused when the workflow cannot be run as written or does not use an action that is replaced.
@@ -187,7 +196,12 @@ class _Driver:
         )
 
     def _wait(self, run: WorkflowRun) -> bool:
-        """Let the next signal come or the next timer fire; False when nothing will come."""
+        """Let the next turn or signal come, or the next timer fire; False when nothing will come."""
+        for each in self._runs.values():
+            queued = ROOT if each.queued else next((step.path for step in each.steps if step.queued), None)
+            if queued is not None:
+                self._take(each.run_id, Admitted(path=queued))
+                return True
         live = [each for each in self._runs.values() if not each.status.ended]
         timers = [(timer.due_at, place, timer.id) for place, each in enumerate(live) for timer in each.timers]
         timer = min(timers, default=None)

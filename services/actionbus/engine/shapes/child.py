@@ -69,7 +69,7 @@ class ChildShape(Shape):
             return
         draft.sent.append(
             _request(draft, path, RequestKind.START, run_id).replace(
-                workflow=node.workflow, version=node.version, payload=given, parent=parent
+                workflow=node.workflow, version=node.version, payload=given, parent=parent, priority=draft.run.priority
             )
         )
         draft.open(path, data=payloads.encode({"run_id": run_id, "undo": undo and payloads.decode(undo.input)}))

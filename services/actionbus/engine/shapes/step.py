@@ -14,7 +14,7 @@ from actionbus.contracts.nodes import StepNode
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.results import ActionError
 from actionbus.contracts.run import Compensation, HeldKind, StepState, StepStatus, TimerKind
-from actionbus.engine import failure
+from actionbus.engine import failure, turns
 from actionbus.engine.shapes.shape import Shape
 from actionbus.engine.template import Template, sized
 
@@ -94,12 +94,19 @@ class StepShape(Shape):
     def enter(self, draft: "Draft", place: "Place", path: str) -> None:
         """Schedule the first attempt, and register what undoes the step: a step that times out may have happened."""
         plan: StepPlan = place.plan
+        limit = plan.action.limit
         try:
             data = _input(draft, plan, path)
             undo = undo_of(draft, plan.undo_action, plan.undo, path)
+            turn = None if limit is None else turns.of_step(limit, data)
         except PayloadRefused as refused:
             step = StepState(path=path, status=StepStatus.PENDING, action=plan.action.id)
             draft.broken(step, failure.refused(failure.INPUT_REFUSED, str(refused)))
+            return
+        if plan.schedule_to_close_ms is not None:
+            draft.arm(TimerKind.SCHEDULE_TO_CLOSE, draft.now + plan.schedule_to_close_ms, path)
+        if turn is not None:  # what undoes it is registered when it is dispatched: given up before, it never happened
+            turns.wait(draft, _step(path=path, status=StepStatus.QUEUED, action=plan.action.id, input=data), turn)
             return
         if undo is not None:
             draft.compensations = (*draft.compensations, undo)
@@ -114,8 +121,6 @@ class StepShape(Shape):
             input=data,
         )
         draft.keep(step)
-        if plan.schedule_to_close_ms is not None:
-            draft.arm(TimerKind.SCHEDULE_TO_CLOSE, draft.now + plan.schedule_to_close_ms, path)
         _wait_for_worker(draft, plan, path)
         draft.tell(EntryKind.STEP_SCHEDULED, step, data)
 
@@ -157,11 +162,23 @@ def undo_of(draft: "Draft", action: str, undo: Template | None, path: str) -> Co
 
 
 def again(draft: "Draft", step: StepState) -> None:
-    """Schedule the next attempt of a step; in a paused run, once it is resumed."""
+    """Schedule the next attempt of a step, or let it wait for its turn; in a paused run, once it is resumed."""
     if draft.paused:
         draft.keep(step.replace(status=StepStatus.BACKING_OFF))
         draft.hold(HeldKind.AGAIN, step.path)
         return
+    if step.turn is not None:
+        turns.wait(draft, step.replace(status=StepStatus.QUEUED, dispatch_seq=0), step.turn)
+        return
+    dispatch(draft, step)
+
+
+def dispatch(draft: "Draft", step: StepState) -> None:
+    """Schedule the next attempt of a step now."""
+    plan = plan_of(draft, step.path)
+    if not step.attempt:
+        undo = _undo(draft, plan, step.path)
+        draft.compensations = draft.compensations if undo is None else (*draft.compensations, undo)
     step = step.replace(
         status=StepStatus.SCHEDULED,
         attempt=step.attempt + 1,
@@ -170,7 +187,7 @@ def again(draft: "Draft", step: StepState) -> None:
         first_scheduled_at=step.first_scheduled_at or draft.now,
     )
     draft.keep(step)
-    _wait_for_worker(draft, plan_of(draft, step.path), step.path)
+    _wait_for_worker(draft, plan, step.path)
     draft.tell(EntryKind.STEP_SCHEDULED, step, step.input)
 
 
