@@ -5,11 +5,13 @@
 
 import os
 import random
+from collections.abc import Callable
 
 import pytest
 
+from actionbus.contracts.definitions import Graph
 from actionbus.testing.network import Fate, Trap
-from protocol.world import Owner, Violated, World
+from protocol.world import Owner, Violated, World, pair
 from support.mutation import mutated
 
 ONE = os.environ.get("ACTIONBUS_SEED")
@@ -28,9 +30,9 @@ TRAPS = [
 class Play:
     """One schedule: acts drawn by lot, then a last owner who finds everything in order."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, graph: Callable[[int], Graph] = pair) -> None:
         self.dice = random.Random(seed)  # noqa: S311 - a schedule, not a secret
-        self.world = World(attempts=self.dice.choice((1, 2)), verifies=self.dice.random() < 0.5)
+        self.world = World(graph=graph(self.dice.choice((1, 2))), verifies=self.dice.random() < 0.5)
         self.owners: list[Owner] = []
         self.traps: list[Trap] = []
         self.pocket = []  # results that are not sent yet

@@ -22,9 +22,9 @@ Path = tuple[str, str]  # the run and the step in it; the root: the run itself
 
 
 class LineId(NamedTuple):
-    """What is counted together: an action, or a workflow, and a key of its limit."""
+    """What is counted together: an action, or a workflow whose runs are meant, and a key of its limit."""
 
-    action: str | None
+    action: str
     workflow: str
     key: str
 
@@ -81,7 +81,11 @@ class Queues:
         self._ready: dict[LineId, None] = {}  # lines that may have a turn to give, in the order they came to it
         self._later: list[tuple[float, LineId]] = []
         self._aside: list[tuple[int, Path]] = []
-        self._told: Counter[tuple[str | None, str]] = Counter()  # what this shard has added to the gauges
+        self._told: Counter[tuple[str, str]] = Counter()  # what this shard has added to the gauges
+
+    def __len__(self) -> int:
+        """How many lines are remembered."""
+        return len(self._lines)
 
     @property
     def next_at(self) -> float | None:
@@ -102,7 +106,7 @@ class Queues:
         if turn is not None and turn["taken_at"]:
             definition = self._definitions.find(workflow, outline["definition_version"])
             if definition is not None and definition.graph.limit is not None:
-                self._used(LineId(None, workflow, turn["key"]), definition.graph.limit, turn["taken_at"])
+                self._used(LineId("", workflow, turn["key"]), definition.graph.limit, turn["taken_at"])
         for pace in outline["paces"]:
             definition = self._definitions.find(workflow, outline["definition_version"])
             spec = None if definition is None else definition.graph.actions.get(pace["action"])
@@ -153,7 +157,7 @@ class Queues:
         if definition is None:
             return None
         action = place.line.action
-        return definition.graph.limit if action is None else definition.action(action).limit
+        return definition.action(action).limit if action else definition.graph.limit
 
     def end(self) -> None:
         """Take back what is in the gauges."""
@@ -213,18 +217,18 @@ class Queues:
         _gauge(line).inc(more)
 
 
-def _gauge(line: tuple[str | None, str]) -> Any:
+def _gauge(line: tuple[str, str]) -> Any:
     action, workflow = line
-    if action is None:
-        return metrics.RUNS_QUEUED.labels(workflow=workflow)
-    return metrics.STEPS_QUEUED.labels(action=action)
+    if action:
+        return metrics.STEPS_QUEUED.labels(action=action)
+    return metrics.RUNS_QUEUED.labels(workflow=workflow)
 
 
 def _places(run: WorkflowRun) -> Iterator[Place]:
     """Where a run stands in lines. What waits in a paused run stands in none; what is out there keeps its turn."""
     paused = run.status is RunStatus.PAUSED
     if run.turn is not None and not run.status.ended:
-        line = LineId(None, run.workflow, run.turn.key)
+        line = LineId("", run.workflow, run.turn.key)
         if run.turn.taken_at:
             yield _place(run, ROOT, line, 0)
         elif run.queued and not paused:
