@@ -1,8 +1,8 @@
 """actionbus: durable workflows on Kafka. These are the names a user needs; every room below has a docstring of its own.
 
-Declare with ``action`` and ``workflow``; compute with ``cel``; decide with ``rule`` and ``Retry``, hold back with ``Limit``; fail with
-``ActionFailed``, ``NonRetryable`` and ``RetryAfter``. ``actionbus.testing`` runs workflows without Kafka;
-``actionbus.client`` starts and follows them.
+Declare with ``action`` and ``workflow``; compute with ``cel``; decide with ``rule`` and ``Retry``; hold back with
+``Limit``; fail with ``ActionFailed``, ``NonRetryable`` and ``RetryAfter``. ``actionbus.testing`` runs workflows without
+Kafka; ``actionbus.client`` starts and follows them.
 """
 
 from actionbus.contracts.errors import ActionbusError, Conflict, DefinitionRefused, PayloadRefused, Refused, RunFailed

@@ -14,6 +14,7 @@ from actionbus.contracts.run import (
     StepStatus,
     Timer,
     TimerKind,
+    Turn,
     WorkflowRun,
 )
 from contracts import samples
@@ -37,6 +38,14 @@ TIME = "2027-01-15T08:00:00.000Z"
         (
             {"steps": (StepState(path="pay", status=StepStatus.SCHEDULED, action="pay", attempt=2, dispatch_seq=7),)},
             "pay: the result of pay, attempt 2",
+        ),
+        (
+            {"steps": (StepState(path="pay", status=StepStatus.QUEUED, action="pay", turn=Turn(queued_at=AT)),)},
+            f"pay: its turn, under the limit of pay, since {TIME}",
+        ),
+        (
+            {"turn": Turn(key="acme", queued_at=AT)},
+            f"its turn to begin, under the limit of user-signup for acme, since {TIME}",
         ),
         (
             {

@@ -182,6 +182,20 @@ async def test_a_run_id_that_is_taken(client: Client) -> None:
     assert (await anew.state()).incarnation != before
 
 
+async def test_a_run_that_begins_when_nobody_starts_it_again(client: Client) -> None:
+    """A later start gives it its input, its time and its priority; only a run with a chosen id can be meant."""
+    first = await client.start("hello", ADA, run_id="draft", debounce="1h")
+    before = await first.state()
+    again = await client.start("hello", {"name": "Grace"}, run_id="draft", debounce="2h", priority=3)
+    after = await again.state()
+    assert after.timers[0].due_at - before.timers[0].due_at >= 3_600_000
+    assert (after.input, after.priority, after.incarnation) == (b'{"name":"Grace"}', 3, before.incarnation)
+    await first.cancel()
+    for fields in ({"run_id": None}, {"begin_at": datetime(2999, 1, 1, tzinfo=UTC)}, {"if_exists": "replace"}):
+        with pytest.raises(Refused, match="debounce needs a run_id"):
+            await client.start("hello", ADA, **({"run_id": "draft", "debounce": "1h"} | fields))
+
+
 async def test_a_run_that_begins_later(client: Client) -> None:
     """It is there and waits for its time."""
     run = await client.start("hello", ADA, begin_at=datetime(2999, 1, 1, tzinfo=UTC))

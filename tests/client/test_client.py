@@ -59,6 +59,22 @@ def test_made_ids_sort_by_time_and_never_repeat() -> None:
     assert {each[14] for each in ids} == {"7"}
 
 
+def test_ids_made_with_one_key_fall_on_one_shard() -> None:
+    """They are as fresh as others, and their shard is that of the key."""
+    for key in ("ada", "a customer with an \N{SNOWMAN}"):
+        ids = [run_ids.beside(key, 8) for _ in range(20)]
+        assert len(set(ids)) == 20
+        assert {partition_for(each.encode(), 8) for each in ids} == {partition_for(key.encode(), 8)}
+
+
+async def test_an_id_and_a_partition_key_do_not_go_together(client: Client, orchestrator: Answering) -> None:
+    """The id says the shard; a run that has only the key is started on the key's shard."""
+    with pytest.raises(Refused, match="not both"):
+        await client.start("hello", ADA, run_id="a", partition_key="b")
+    handle = await client.start("hello", ADA, partition_key="b")
+    assert orchestrator.runs[handle.run_id].workflow == "hello"
+
+
 async def test_a_failed_run_raises_with_its_reason(client: Client, orchestrator: Answering) -> None:
     """A run that ends without success raises RunFailed with status and reason."""
     orchestrator.failing.add("greet")

@@ -218,14 +218,14 @@ def test_what_waits_is_counted():
     """One gauge for steps and one for runs; what a shard has added is taken back when it is let go."""
     shard = Shard(LimitPolicy(concurrency=1))
     gauge = metrics.STEPS_QUEUED.labels(action="a")
-    before = gauge._value.get()  # noqa: SLF001 - the library has no other way to read one
+    before = gauge._value.get()
     for name in "abc":
         shard.waits(name)
-    assert gauge._value.get() - before == 3  # noqa: SLF001
+    assert gauge._value.get() - before == 3
     shard.gives()
-    assert gauge._value.get() - before == 2  # noqa: SLF001
+    assert gauge._value.get() - before == 2
     shard.queues.end()
-    assert gauge._value.get() == before  # noqa: SLF001
+    assert gauge._value.get() == before
 
 
 def test_lines_are_forgotten():

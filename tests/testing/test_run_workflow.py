@@ -12,6 +12,7 @@ from actionbus import (
     ActionContext,
     DefinitionRefused,
     Flow,
+    Limit,
     NonRetryable,
     PayloadRefused,
     Refused,
@@ -264,6 +265,26 @@ def test_a_run_that_never_ends_is_given_up_with_the_last_decision():
 
     with pytest.raises(RunFailed, match="ConnectionError: attempt"):
         run_workflow(endless, None, actions={stubborn: answers(ConnectionError("down"))})
+
+
+def test_a_run_alone_feels_no_limit():
+    """Its turns come at once, one after the other, and no rate moves the clock; it can be seen that it waited."""
+    few = Limit(concurrency=1, rate="1/1h")
+
+    @action(id="small", limit=few, retry=Retry(attempts=2, initial="10s", jitter=0))
+    def small(number: int) -> int:
+        return number
+
+    @workflow(id="narrow", version="1", limit=few)
+    def narrow(flow: Flow, numbers: list[int]) -> list[int]:
+        return flow.map(numbers, lambda number: flow.run(small(number=number), undo=lambda _: small(number=0)))
+
+    clock = FakeClock()
+    run = run_workflow(narrow, [1, 2], actions={small: answers(OSError("once"), 1, 2)}, clock=clock)
+    assert (run.result, clock.elapsed_ms) == ([2, 1], 10_000)
+    assert [entry.step for entry in run.entries if entry.kind is EntryKind.QUEUED].count(None) == 1
+    undone = run_workflow(narrow, [1], actions={small: answers(NonRetryable("no"), 0)})
+    assert (undone.status, [each.undo for each in undone.calls]) == ("FAILED", [False, True])
 
 
 async def test_inside_an_event_loop_the_asynchronous_form_is_used():

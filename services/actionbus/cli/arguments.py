@@ -17,6 +17,12 @@ Step = Annotated[str, typer.Argument(help="The path of the step, as `runs show` 
 Reason = Annotated[str, typer.Option(help="Why, for the history.")]
 By = Annotated[str | None, typer.Option(help="Who asks, for the history; your user's name when not given.")]
 RequestId = Annotated[str | None, typer.Option(help="The same id asked again has one effect.")]
+Debounce = Annotated[
+    str | None,
+    typer.Option(help="Begin after so long, as in 30s; the same start before that gives it its input and time."),
+]
+Priority = Annotated[int, typer.Option(help="Who goes first where a limit lets not all go; higher first.")]
+PartitionKey = Annotated[str | None, typer.Option(help="Runs whose ids are made with the same one share a shard.")]
 JSON_HELP: Final = "as JSON; - reads standard input, @FILE a file."
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from actionbus.cli import arguments, operating, output, session, showing, story
-from actionbus.cli.arguments import By, Reason, RequestId, RunId
+from actionbus.cli.arguments import By, Debounce, PartitionKey, Priority, Reason, RequestId, RunId
 from actionbus.cli.output import Format, Output
 from actionbus.client import Client, RunHandle
 from actionbus.client.interface import Asked
@@ -51,16 +51,9 @@ def start(
         str | None,
         typer.Option(help="When its first step is due, as in 2026-12-24T18:00:00+01:00; at once if not given."),
     ] = None,
-    debounce: Annotated[
-        str | None,
-        typer.Option(
-            help="Begin after so long, as in 30s; the same again before that takes its place and begins later."
-        ),
-    ] = None,
-    priority: Annotated[int, typer.Option(help="Who goes first where a limit lets not all go; higher first.")] = 0,
-    partition_key: Annotated[
-        str | None, typer.Option(help="Runs whose ids are made with the same one share a shard.")
-    ] = None,
+    debounce: Debounce = None,
+    priority: Priority = 0,
+    partition_key: PartitionKey = None,
     request_id: RequestId = None,
     reason: Reason = "",
     by: By = None,
@@ -73,6 +66,8 @@ def start(
     settings = session.settings()
     value = arguments.value(input_text, "input")
     named, payload = _signal(signal, run_id)
+    if named is not None and (debounce is not None or partition_key is not None or priority):
+        raise Refused("--signal does not go with --debounce, --partition-key and --priority: start the run first")
     more: Any = {
         "version": version, "request_id": request_id, "reason": reason, "requested_by": arguments.user(by), "wait": wait
     }  # fmt: skip

@@ -8,7 +8,7 @@ from actionbus.cli.output import Row
 from actionbus.contracts.definitions import WorkflowDefinition, read_graph
 from actionbus.contracts.events import EventEntry, WorkflowEvent
 from actionbus.contracts.nodes import PersonNode, Waiting
-from actionbus.contracts.run import RunStatus, ScopeState, StepStatus, TimerKind, Turn, WorkflowRun
+from actionbus.contracts.run import RunStatus, ScopeState, StepState, StepStatus, TimerKind, Turn, WorkflowRun
 from actionbus.engine.paths import static
 from actionbus.engine.shapes.person import task
 
@@ -77,14 +77,7 @@ def waits_for(run: WorkflowRun, waits: dict[str, Waiting]) -> Iterator[str]:
         yield f"its turn to begin, under the limit of {run.workflow}{_line(run.turn)}"
     due = {timer.step: output.when(timer.due_at) for timer in run.timers if timer.kind is TimerKind.WAKE}
     for step in run.steps:
-        if step.stuck is not None:
-            yield f"{step.path}: an operator, because {step.stuck}"
-        elif step.waits_for_worker:
-            yield f"{step.path}: the result of {step.action}, attempt {step.attempt}"
-        elif step.status in (StepStatus.SCHEDULED, StepStatus.COMPENSATING) and step.handed_over:
-            yield f"{step.path}: an answer from whoever has the token of {step.action}, attempt {step.attempt}"
-        elif step.queued and step.turn is not None:
-            yield f"{step.path}: its turn, under the limit of {step.action}{_line(step.turn)}"
+        yield from _step_waits_for(step)
     for scope in run.scopes:
         node = waits.get(static(scope.path))
         if node is not None:
@@ -100,6 +93,17 @@ def _awaited(node: Waiting, scope: ScopeState) -> str:
         return f"the signal {node.signal}"
     asked = task(scope)
     return f"{asked['assignee'] or 'anybody'}, who is asked for {asked['title']!r}"
+
+
+def _step_waits_for(step: StepState) -> Iterator[str]:
+    if step.stuck is not None:
+        yield f"{step.path}: an operator, because {step.stuck}"
+    elif step.waits_for_worker:
+        yield f"{step.path}: the result of {step.action}, attempt {step.attempt}"
+    elif step.status in (StepStatus.SCHEDULED, StepStatus.COMPENSATING) and step.handed_over:
+        yield f"{step.path}: an answer from whoever has the token of {step.action}, attempt {step.attempt}"
+    elif step.queued and step.turn is not None:
+        yield f"{step.path}: its turn, under the limit of {step.action}{_line(step.turn)}"
 
 
 def _line(turn: Turn) -> str:

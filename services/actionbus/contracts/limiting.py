@@ -35,11 +35,11 @@ class LimitPolicy(Part):
             return ""
         found = expressions.evaluate(self.key, {INPUT: value})
         if not isinstance(found, str | int | float):
-            raise PayloadRefused(f"the limit's key {expressions.shown(self.key)} gives {found!r:.80}, which is no key")
+            raise PayloadRefused(f"the limit's key {expressions.shown(self.key)} gives {found!r:.80}: that is no key")
         text = str(found)
         if len(text) > LONGEST_KEY:
             raise PayloadRefused(
-                f"the limit's key {expressions.shown(self.key)} gives more than {LONGEST_KEY} characters"
+                f"the limit's key {expressions.shown(self.key)} has more than {LONGEST_KEY} characters"
             )
         return text
 

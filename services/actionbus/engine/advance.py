@@ -4,6 +4,7 @@
 the service, in a test without a broker, in a replay. Time enters only as ``now``.
 """
 
+from collections.abc import Callable
 from typing import assert_never
 
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
@@ -76,6 +77,16 @@ def _news(draft: Draft, event: ResultReceived | TimerFired | ChildReported | Adm
             return admit.admit(draft, path)
         case _:
             assert_never(event)
+
+
+def _by_itself(
+    definition: Definition, run: WorkflowRun | None, now: int, seq: int, go_on: Callable[[Draft], Outcome]
+) -> Transition:
+    """What the run waited for has come, and nobody asked: a time, or a turn."""
+    if run is None:
+        return Transition(run=None, outcome=Outcome.STALE)
+    draft = Draft(definition, run, now, seq)
+    return _after(draft, go_on(draft))
 
 
 def _start(definition: Definition, run: WorkflowRun | None, event: StartRequested, now: int, seq: int) -> Transition:

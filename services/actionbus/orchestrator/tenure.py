@@ -5,6 +5,7 @@ committed. Whatever else happens ends the tenure, and with it everything it reme
 """
 
 import asyncio
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -330,9 +331,8 @@ class Tenure:
         """Wait until something arrives, ends or is due."""
         waits: list[int] = []
         if not self._stopping and not self._enough(fold):
-            for at in (self._holding.timers.next_at, self._holding.queues.next_at):
-                if at is not None:
-                    waits.append(max(0, at - self._time.read()))
+            due = (self._holding.timers.next_at, self._holding.queues.next_at)
+            waits.extend(max(0, math.ceil(at) - self._time.read()) for at in due if at is not None)
             if self._quiet_since is not None:
                 waits.append(max(0, self._quiet_since + QUIET_MS - self._charter.clock.now_ms()))
         if self._stopping and self._flight is None:

@@ -92,6 +92,12 @@ def runs() -> dict[str, Any]:
             ),
             graph("Incidents by workflow", "Each needs an operator.", _sum("actionbus_incidents_open", "workflow")),
             graph(
+                "Held back by limits",
+                "What waits for its turn. Rising for ever: more comes than the limit lets through.",
+                _sum("actionbus_steps_queued", "action"),
+                _sum("actionbus_runs_queued", "workflow"),
+            ),
+            graph(
                 "Decisions on failures",
                 "What the definitions decided, per second.",
                 (rate("actionbus_decisions_total", "decision"), "{{decision}}"),

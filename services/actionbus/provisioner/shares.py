@@ -1,8 +1,10 @@
-"""What a limit becomes when it is shared out over the shards of an installation: a word where that is not the number."""
+"""What a limit becomes when the shards of an installation share it out: a word where that is not its number."""
 
 from collections.abc import Iterator
 
 from actionbus.contracts.definitions import Graph
+
+_WAY_OUT = "then they share a shard"
 
 
 def warnings(graph: Graph, shards: int) -> Iterator[str]:
@@ -13,11 +15,11 @@ def warnings(graph: Graph, shards: int) -> Iterator[str]:
             continue
         if limit.key is not None:
             yield (
-                f"{graph.name}: the limit of {where} is counted in each of the {shards} shards for itself: start runs of "
-                "one key with the key as their partition key, then they share a shard"
+                f"{graph.name}: the limit of {where} is counted in each of the {shards} shards for itself: start runs "
+                f"of one key with that key as their partition key, {_WAY_OUT}"
             )
         elif limit.concurrency is not None and limit.concurrency < shards:
             yield (
-                f"{graph.name}: {where} may run {limit.concurrency} at a time, but each of the {shards} shards lets one "
-                f"run: up to {shards}. Start its runs with one partition key, then they share a shard and run one at a time"
+                f"{graph.name}: {where} may run {limit.concurrency} at a time, but each of the {shards} shards lets "
+                f"one run: up to {shards}. Start its runs with one partition key, {_WAY_OUT} and run one at a time"
             )

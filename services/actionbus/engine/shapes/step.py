@@ -177,7 +177,7 @@ def dispatch(draft: "Draft", step: StepState) -> None:
     """Schedule the next attempt of a step now."""
     plan = plan_of(draft, step.path)
     if not step.attempt:
-        undo = _undo(draft, plan, step.path)
+        undo = undo_of(draft, plan.undo_action, plan.undo, step.path)
         draft.compensations = draft.compensations if undo is None else (*draft.compensations, undo)
     step = step.replace(
         status=StepStatus.SCHEDULED,
