@@ -236,7 +236,7 @@ def test_lines_are_forgotten():
     assert len(shard.gives()) == 50
     for number in range(50):
         shard.ends(f"r{number}")
-    assert len(shard.queues) == 50
+    assert shard.queues.lines == 50
     assert shard.queues.next(NOW + 2_000) is None
-    assert len(shard.queues) == 0
+    assert shard.queues.lines == 0
     assert shard.queues.next_at is None

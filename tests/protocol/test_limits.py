@@ -5,10 +5,12 @@ from collections import Counter
 
 import pytest
 
+from actionbus.contracts.decisions import Call
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.identifiers import POSITION_KEY
 from actionbus.contracts.limiting import LimitPolicy
 from actionbus.contracts.limits import Limits
+from actionbus.contracts.requests import IfExists
 from actionbus.contracts.run import RunStatus, StepStatus, WorkflowRun
 from actionbus.testing.network import Fate
 from protocol.test_random_schedules import SEEDS, Play
@@ -140,16 +142,28 @@ async def test_undos_wait_for_their_turn_as_well() -> None:
     keeps_the_limits(world)
 
 
-async def test_a_turn_that_did_not_fit_its_transaction_is_given_in_the_next() -> None:
-    """A fold that is too large is begun anew with less of it, and its turns were not given."""
-    world = World(graph=limited(), limits=Limits(batch_bytes=4_000, record_bytes=3_000))
+async def _turns_that_do_not_fit() -> None:
+    """Runs grow as they begin, so that the turns of one fold are too much for a transaction."""
+    plain = limited()
+    fat = [
+        node.model_copy(update={"call": Call(action=node.id, input={"$ref": ["input"]})}) for node in plain.root.nodes
+    ]
+    graph = plain.model_copy(update={"root": plain.root.model_copy(update={"nodes": tuple(fat)})})
+    world = World(graph=graph, limits=Limits(batch_bytes=9_000, record_bytes=8_000))
     world.owner("first").start()
-    for number in range(12):
-        world.start(f"r{number}", request_id=f"start-{number}", payload=b'"%s"' % (b"x" * 200))
+    for number in range(9):
+        world.start(f"r{number}", request_id=f"start-{number}", payload=b'{"data":"%s"}' % (b"x" * 1_500))
     await world.finish()
     world.judge()
-    assert statuses(world) == {"COMPLETED"}
     keeps_the_limits(world)
+
+
+async def test_a_turn_that_did_not_fit_its_transaction_is_given_in_the_next() -> None:
+    """A fold that is too large is begun anew with less of it, and its turns were not given."""
+    await _turns_that_do_not_fit()
+    forget = "        self._admissions.forget(fold)\n"
+    with all_mutated(("actionbus.orchestrator.tenure", forget, "")), pytest.raises(Violated):
+        await _turns_that_do_not_fit()
 
 
 async def test_a_rate_goes_on_over_a_takeover() -> None:
@@ -173,6 +187,25 @@ async def test_a_rate_goes_on_over_a_takeover() -> None:
     assert not world.runs()["r2"].queued
     await world.finish()
     world.judge()
+
+
+async def test_a_run_that_leaves_its_limit_behind_is_counted_no_more() -> None:
+    """A start that comes again brings the newest version, which has no limit; others go on as before."""
+    one = limited().model_copy(update={"limit": LimitPolicy(concurrency=1)})
+    world = World(graph=one)
+    world.owner("first").start()
+    for name in ("first", "moved", "last"):
+        world.start(name, request_id=f"start-{name}")
+    await world.settle()
+    world.deploy(pair().model_copy(update={"version": "2"}))
+    world.start("moved", request_id="again", if_exists=IfExists.DEBOUNCE, version="2")
+    await world.settle()
+    moved = world.runs()["moved"]
+    assert (moved.definition_version, moved.turn, moved.unbegun) == ("2", None, False)
+    assert world.runs()["last"].queued
+    await world.finish()
+    world.judge()
+    assert statuses(world) == {"COMPLETED"}
 
 
 @pytest.mark.parametrize("seed", SEEDS)

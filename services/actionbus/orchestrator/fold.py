@@ -257,7 +257,7 @@ class Fold:
             self.touched[run_id] = None
         elif transition.run is not None and transition.run is not run:
             self.touched[run_id] = transition.run
-            if transition.limited:
+            if transition.limited or self._queues.knows(run_id):
                 self._queues.note(transition.run)
         trace = None if transition.run is None else transition.run.trace
         if transition.event is not None:

@@ -83,9 +83,14 @@ class Queues:
         self._aside: list[tuple[int, Path]] = []
         self._told: Counter[tuple[str, str]] = Counter()  # what this shard has added to the gauges
 
-    def __len__(self) -> int:
+    @property
+    def lines(self) -> int:
         """How many lines are remembered."""
         return len(self._lines)
+
+    def knows(self, run_id: str) -> bool:
+        """Whether something in a run waits or has a turn, as it was noted last."""
+        return run_id in self._runs
 
     @property
     def next_at(self) -> float | None:
@@ -130,7 +135,7 @@ class Queues:
                     del self._lines[line_id]
             elif policy is None:
                 return place  # its definition is gone: whoever lets it go on is told so
-            elif line.taken >= (policy.room(self._shard, self._shards) or line.taken + 1):
+            elif not self._room(line, policy):
                 del self._ready[line_id]
             elif policy.rate is not None and line.free_at > now:
                 del self._ready[line_id]
@@ -202,6 +207,10 @@ class Queues:
         if place is not None and place.queued_at:
             self._line(place).join(place)
             self._ready[place.line] = None
+
+    def _room(self, line: _Line, policy: LimitPolicy) -> bool:
+        most = policy.room(self._shard, self._shards)
+        return most is None or line.taken < most
 
     def _line(self, place: Place) -> _Line:
         return self._lines.setdefault(place.line, _Line())
