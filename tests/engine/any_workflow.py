@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from actionbus.contracts.checks import check
 from actionbus.contracts.definitions import Effect
+from actionbus.contracts.limiting import LimitPolicy
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.engine.definition import Definition
 from engine.graphs import (
@@ -184,9 +185,14 @@ def written(author):
         nodes.append(made)
         known += named
     inbox = {"effect": Effect.TRANSACTIONAL, "store": "default", "start_to_close_ms": 20}
+    few = LimitPolicy(concurrency=1, rate=1)
+    held_back = {name: author.one_of(None, None, few) for name in ("a", "f", "u", "whole")}
     return graph(
         *nodes,
-        actions=[action(name, **inbox, retry=policy(2, initial_ms=5)) for name in ("a", "f", "u")],
+        actions=[
+            action(name, **inbox, retry=policy(2, initial_ms=5), limit=held_back[name]) for name in ("a", "f", "u")
+        ],
+        limit=held_back["whole"],
         output=[ref("steps", one, "v") for one in known[:2]],
         run_timeout_ms=author.one_of(None, None, 200),
         undo_retry=policy(author.one_of(None, 2), initial_ms=author.one_of(0, 5), cap_ms=50),

@@ -14,10 +14,11 @@ from actionbus.contracts.commands import ActionCommand, CommandKind
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, ActionResult, ResultKind
-from actionbus.contracts.run import StepStatus, WorkflowRun
+from actionbus.contracts.run import UNDER_WAY, StepStatus, WorkflowRun
 from actionbus.engine.advance import advance
 from actionbus.engine.dispatch import commands
-from actionbus.engine.inputs import RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.inputs import Admitted, RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.paths import below
 from actionbus.engine.transition import Outcome
 from engine.any_workflow import ERRORS, workflows
 from engine.books import Books
@@ -92,6 +93,13 @@ class World(RuleBasedStateMachine):
             if timer.kind != "retention":
                 self.feed(TimerFired(timer_id=timer.id))
 
+    @rule(data=st.data())
+    @precondition(lambda self: self.queued())
+    def admits(self, data):
+        """A turn comes for something that waits for one, unless the run is paused."""
+        made = self.feed(Admitted(path=data.draw(st.sampled_from(self.queued()))))
+        assert made.outcome is (Outcome.STALE if self.run.status == "PAUSED" else Outcome.APPLIED)
+
     @rule(number=st.integers(1, 2))
     def asks_again(self, number):
         """A start comes again, or another one for the same run."""
@@ -163,6 +171,12 @@ class World(RuleBasedStateMachine):
         if made.outcome is Outcome.APPLIED:
             self.asked.add(request_id)
         return made
+
+    def queued(self):
+        """What waits for its turn."""
+        if getattr(self, "run", None) is None:
+            return []
+        return [""] * self.run.queued + [step.path for step in self.run.steps if step.queued]
 
     def start(self, request_id):
         """A request to start the run."""
@@ -276,7 +290,7 @@ class World(RuleBasedStateMachine):
             if timer.kind == "wake":
                 assert timer.step in scopes
             else:
-                assert timer.step is None or steps[timer.step].status in ("SCHEDULED", "BACKING_OFF", "COMPENSATING")
+                assert timer.step is None or steps[timer.step].status in UNDER_WAY | {"COMPENSATING"}
         held = {each.path for each in self.run.held if each.kind == "again"}
         retries = {timer.step for timer in self.run.timers if timer.kind == "retry"}
         waits = {
@@ -284,6 +298,7 @@ class World(RuleBasedStateMachine):
             for path, step in steps.items()
             if step.status is StepStatus.BACKING_OFF
             or (step.status is StepStatus.COMPENSATING and step.dispatch_seq == 0 and step.stuck is None)
+            if not step.queued
         }
         assert retries | held == waits
         assert not retries & held
@@ -297,6 +312,8 @@ class World(RuleBasedStateMachine):
                 break
             self.ask(RequestKind.RESUME, f"resume-{len(self.inputs)}")
             self.ask(RequestKind.SIGNAL, f"signal-{len(self.inputs)}", signal="go", payload=b'{"v":2}')
+            for path in self.queued():
+                self.feed(Admitted(path=path))
             self.commits()
             for command in list(self.sent.values()):
                 self.receive(self.work(command, "done"))

@@ -21,6 +21,7 @@ from engine import (
     test_repeat,
     test_signal,
     test_try,
+    test_turns,
     test_wait,
 )
 from support.mutation import mutated
@@ -54,6 +55,18 @@ BREAKAGES = {
         "draft.compensations = (*draft.compensations, undo)",
         "pass",
         test_compensate.test_an_undo_is_registered_when_its_step_is_dispatched,
+    ),
+    "a step that waited for its turn is not undone": Breakage(
+        "shapes.step",
+        "if undo is None else (*draft.compensations, undo)",
+        "",
+        test_turns.test_what_undoes_a_step_is_registered_with_its_turn,
+    ),
+    "a turn comes in a paused run": Breakage(
+        "admit", "if draft.paused:", "if False:", test_turns.test_no_turn_comes_in_a_paused_run
+    ),
+    "the next attempt waits no longer": Breakage(
+        "shapes.step", "if step.turn is not None:", "if False:", test_turns.test_the_next_attempt_waits_again
     ),
     "undos run first first": Breakage(
         "compensate",

@@ -178,7 +178,7 @@ def test_a_step_that_waits_is_skipped_and_completed_by_hand():
         getattr(play, by_hand)("a", 1)
         has_ended(play, "COMPLETED")
     play = waits(step("a"))
-    is_refused(play.retries("a"), "QUEUED")
+    is_refused(play.retries("a"), "waits for its turn under the limit of a")
 
 
 def test_a_key_counts_apart():
@@ -258,6 +258,7 @@ def test_an_undo_that_waits_is_done_by_hand():
     play = started(workflow(step("one", undo="a"), actions=[limited()]))
     play.cancels()
     assert play.step("one").queued
+    is_refused(play.retries("one"), "waits for its turn")
     play.completes("one")
     has_ended(play, "CANCELLED")
 

@@ -23,6 +23,8 @@ def retry_step(draft: Draft, request: WorkflowRequest) -> str | None:
     step = draft.steps.get(request.step or "")
     if step is None:
         return _no_step(draft, request)
+    if step.queued:
+        return f"the step {step.path} waits for its turn under the limit of {step.action}, and goes on when it comes"
     waits_to_undo = step.status is StepStatus.COMPENSATING and step.dispatch_seq == 0
     if step.stuck is None and step.status is not StepStatus.BACKING_OFF and not waits_to_undo:
         return f"the step {step.path} is {step.status}: it waits neither for an operator nor for its next attempt"
