@@ -6,7 +6,7 @@ from typing import Any, assert_type
 
 from pydantic import BaseModel
 
-from actionbus import ActionContext, Call, Failure, Flow, Retry, Turn, Workflow, action, cel, rule, workflow
+from actionbus import ActionContext, Call, Failure, Flow, Limit, Retry, Turn, Workflow, action, cel, rule, workflow
 from actionbus.testing import FakeClock, Run, Signal, answers, never, run_workflow
 
 
@@ -59,7 +59,7 @@ async def delete_user(ctx: ActionContext, user_id: str) -> None:
     ctx.log.info("deleting", user_id=user_id)
 
 
-@action(id="send-mail", retry=Retry(attempts=3, initial="1s"), timeout="5s", emits=["mails"])
+@action(id="send-mail", retry=Retry(attempts=3, initial="1s"), timeout="5s", emits=["mails"], limit=Limit(rate="9/1s"))
 def send_mail(email: str) -> Mail:
     """Without a context, synchronous."""
     return Mail(message_id=email)
@@ -91,7 +91,7 @@ assert_type(create_user("a@b", name="Ann"), Call[User])
 assert_type(queue_letter(user_id="1", why="full"), Call[Letter])
 
 
-@workflow(id="user-signup", version="1", timeout="1h")
+@workflow(id="user-signup", version="1", timeout="1h", limit=Limit(concurrency=9, key="input.email"))
 def user_signup(flow: Flow, signup: Signup) -> Receipt:
     """Every construct once."""
     user = flow.run(create_user(email=signup.email, name=signup.name), undo=lambda made: delete_user(user_id=made.id))

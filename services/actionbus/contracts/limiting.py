@@ -12,7 +12,7 @@ from actionbus.contracts.part import Part
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.templates import INPUT
 
-LONGEST_PERIOD_MS: Final = 86_400_000  # for as long an ended run is kept at least, and with it when its turns were
+LONGEST_PERIOD_MS: Final = 86_400_000  # as long as ended runs are kept by default, and with them when their turns were
 LONGEST_KEY: Final = 200  # characters
 HIGHEST_PRIORITY: Final = 100
 _MEMBER: Final = re.compile(r"\binput\.(\w+)\b(?!\s*\()")

@@ -199,7 +199,10 @@ class Queues:
             line.taken -= 1
         if line.waiting:
             self._ready[place.line] = None
-        elif not line.taken:  # forgotten as soon as the rate need not be remembered
+            return
+        line.by_priority.clear()
+        line.by_age.clear()
+        if not line.taken:  # forgotten as soon as the rate need not be remembered
             heapq.heappush(self._later, (line.free_at + AT_ONCE_MS, place.line))
 
     def _return(self, path: Path) -> None:
