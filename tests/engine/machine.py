@@ -18,7 +18,6 @@ from actionbus.contracts.run import UNDER_WAY, StepStatus, WorkflowRun
 from actionbus.engine.advance import advance
 from actionbus.engine.dispatch import commands
 from actionbus.engine.inputs import Admitted, RequestMade, ResultReceived, StartRequested, TimerFired
-from actionbus.engine.paths import below
 from actionbus.engine.transition import Outcome
 from engine.any_workflow import ERRORS, workflows
 from engine.books import Books

@@ -29,6 +29,19 @@ _COLUMNS: Final = {
     "detail": "detail",
 }
 
+WithSignal = Annotated[
+    str | None,
+    typer.Option(help="NAME=JSON: hand the run this signal; one that is there already gets it and goes on."),
+]
+IfExists = Annotated[
+    Literal["reject", "return", "replace"],
+    typer.Option(help="What happens where a run has this id; only one that has ended is replaced."),
+]
+At = Annotated[
+    str | None,
+    typer.Option(help="When its first step is due, as in 2026-12-24T18:00:00+01:00; at once if not given."),
+]
+
 
 @app.command()
 def start(
@@ -39,18 +52,9 @@ def start(
     *,
     run_id: Annotated[str | None, typer.Option("--id", help="The run's id; made when not given.")] = None,
     version: Annotated[str | None, typer.Option(help="The definition's version; the newest when not given.")] = None,
-    signal: Annotated[
-        str | None,
-        typer.Option(help="NAME=JSON: hand the run this signal; one that is there already gets it and goes on."),
-    ] = None,
-    if_exists: Annotated[
-        Literal["reject", "return", "replace"],
-        typer.Option(help="What happens where a run has this id; only one that has ended is replaced."),
-    ] = "reject",
-    at: Annotated[
-        str | None,
-        typer.Option(help="When its first step is due, as in 2026-12-24T18:00:00+01:00; at once if not given."),
-    ] = None,
+    signal: WithSignal = None,
+    if_exists: IfExists = "reject",
+    at: At = None,
     debounce: Debounce = None,
     priority: Priority = 0,
     partition_key: PartitionKey = None,

@@ -4,7 +4,6 @@
 the service, in a test without a broker, in a replay. Time enters only as ``now``.
 """
 
-from collections.abc import Callable
 from typing import assert_never
 
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
@@ -30,6 +29,7 @@ from actionbus.engine import (
 )
 from actionbus.engine.definition import Definition
 from actionbus.engine.draft import Draft
+from actionbus.engine.freeze import frozen
 from actionbus.engine.inputs import (
     Admitted,
     ChildReported,
@@ -77,16 +77,6 @@ def _news(draft: Draft, event: ResultReceived | TimerFired | ChildReported | Adm
             return admit.admit(draft, path)
         case _:
             assert_never(event)
-
-
-def _by_itself(
-    definition: Definition, run: WorkflowRun | None, now: int, seq: int, go_on: Callable[[Draft], Outcome]
-) -> Transition:
-    """What the run waited for has come, and nobody asked: a time, or a turn."""
-    if run is None:
-        return Transition(run=None, outcome=Outcome.STALE)
-    draft = Draft(definition, run, now, seq)
-    return _after(draft, go_on(draft))
 
 
 def _start(definition: Definition, run: WorkflowRun | None, event: StartRequested, now: int, seq: int) -> Transition:
@@ -173,7 +163,7 @@ def _after(draft: Draft, outcome: Outcome) -> Transition:
     match outcome:
         case Outcome.APPLIED:
             settle(draft)
-            return draft.transition()
+            return frozen(draft)
         case Outcome.FORGOTTEN:
             return Transition(run=None, outcome=outcome)
         case Outcome.REPEATED | Outcome.STALE | Outcome.REJECTED:

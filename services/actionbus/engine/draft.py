@@ -16,7 +16,6 @@ from actionbus.contracts.run import (
     Decision,
     Held,
     HeldKind,
-    Incident,
     RunStatus,
     ScopeState,
     StepState,
@@ -311,63 +310,6 @@ class Draft:
     def unchanged(self, outcome: Outcome) -> Transition:
         """Nothing happened."""
         return Transition(run=self.run, outcome=outcome)
-
-    def transition(self) -> Transition:
-        """The run as it stands now. Without an entry there is no event and no new version: only time was noted."""
-        version = self.run.version + 1 if self.entries else self.run.version
-        run = self.run.replace(
-            status=self.status,
-            ending=self.ending,
-            version=version,
-            txn_seq=self.seq,
-            input=self.input,
-            output=self.output,
-            error=self.error,
-            scopes=tuple(self.scopes.values()),
-            steps=tuple(self.steps.values()),
-            timers=self.timers,
-            compensations=self.compensations,
-            decisions=self.decisions,
-            incident=self._incident(),
-            signals=self.signals,
-            views=self.views,
-            held=self.held,
-            requests=self.requests,
-            turn=self.turn,
-            paces=self.paces,
-            next_timer=self.next_timer,
-            updated_at=self.now,
-        )
-        event = None
-        if self.entries:
-            event = _event(
-                run_id=run.run_id,
-                incarnation=run.incarnation,
-                workflow=run.workflow,
-                definition_version=run.definition_version,
-                version=version,
-                status=self.status,
-                at=self.now,
-                entries=tuple(self.entries),
-            )
-        return Transition(
-            run=run,
-            outcome=Outcome.APPLIED,
-            event=event,
-            emits=tuple(self.emits),
-            requests=tuple(self.sent),
-            limited=self.definition.limited,
-        )
-
-    def _incident(self) -> Incident | None:
-        """The first stuck step calls for an operator; once it goes on, the next one does."""
-        known = self.run.incident
-        if known is not None and known.step in self.steps and self.steps[known.step].stuck is not None:
-            return known
-        stuck = next((step for step in self.steps.values() if step.stuck is not None), None)
-        if stuck is None:
-            return None
-        return Incident(reason=stuck.stuck or "", step=stuck.path, since=self.now)
 
 
 def remembered(requests: tuple[str, ...], limits: Limits) -> tuple[str, ...]:

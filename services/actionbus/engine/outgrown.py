@@ -4,6 +4,7 @@ from actionbus.contracts.run import RunStatus, WorkflowRun
 from actionbus.engine import end, failure
 from actionbus.engine.definition import Definition
 from actionbus.engine.draft import Draft
+from actionbus.engine.freeze import frozen
 from actionbus.engine.progress import settle
 from actionbus.engine.transition import Outcome, Transition
 
@@ -22,4 +23,4 @@ def outgrown(definition: Definition, run: WorkflowRun, size: int, now: int, seq:
     draft.decide("compensate", reason=f"{error.type}: {error.message}")
     end.head_for(draft, RunStatus.FAILED, error)
     settle(draft)
-    return draft.transition()
+    return frozen(draft)
