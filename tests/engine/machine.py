@@ -18,6 +18,9 @@ from actionbus.contracts.run import UNDER_WAY, StepStatus, WorkflowRun
 from actionbus.engine.advance import advance
 from actionbus.engine.dispatch import commands
 from actionbus.engine.inputs import Admitted, RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.paths import below
+from actionbus.engine.rebuild import rebuild
+from actionbus.engine.replay import replay
 from actionbus.engine.transition import Outcome
 from engine.any_workflow import ERRORS, workflows
 from engine.books import Books
@@ -323,6 +326,7 @@ class World(RuleBasedStateMachine):
             self.work(command, "done")
         self.balances()
         self.replays()
+        self.is_rebuilt()
 
     def balances(self):
         """What was done and has an undo is undone, unless the run says that it is done; undos ran last first."""
@@ -342,3 +346,8 @@ class World(RuleBasedStateMachine):
             for one, other in ((again.run, expected.run), (again.event, expected.event)):
                 assert (one and one.model_dump_json()) == (other and other.model_dump_json())
             run = WorkflowRun.from_plain(again.run.plain()) if again.run else None
+
+    def is_rebuilt(self):
+        """What happened says what must have come: the inputs told from the events give the same events."""
+        events = [each.event for each in self.transitions if each.event is not None]
+        assert list(replay(rebuild(self.definition, events, ""))) == []

@@ -8,16 +8,11 @@ from actionbus.contracts.run import StepState, WorkflowRun
 from actionbus.engine.advance import advance
 from actionbus.engine.definition import Definition
 from actionbus.engine.dispatch import commands
+from actionbus.engine.history import RESULTS, nonce
 from actionbus.engine.inputs import Input, RequestMade, ResultReceived, StartRequested, TimerFired
 from actionbus.engine.transition import Outcome, Transition
 
 START = 1_000_000
-RESULTS = "actionbus.workflow.results.v1"
-
-
-def nonce(command_id: str) -> str:
-    """A nonce that a reader of a failing test can follow."""
-    return f"nonce of {command_id}"
 
 
 class Play:

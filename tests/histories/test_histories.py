@@ -1,15 +1,19 @@
 """Runs of earlier versions go on as they began."""
 
-import json
-
 import pytest
 
 from actionbus.contracts.run import WorkflowRun
+from actionbus.engine import history
 from actionbus.engine.advance import advance
-from histories.history import came, definition_of, input_of, recorded
+from actionbus.engine.replay import replay
+from histories.history import recorded
 from histories.scenarios import SCENARIOS
 
 FILES = recorded()
+
+
+def _read(file):
+    return history.read(file.read_bytes(), file.name)
 
 
 def test_every_scenario_is_recorded():
@@ -21,23 +25,18 @@ def test_every_scenario_is_recorded():
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_history_is_replayed_to_the_letter(file):
     """The recorded inputs give the recorded runs, events, records and commands, from the first to the last."""
-    history = json.loads(file.read_text(encoding="utf-8"))
-    definition = definition_of(history)
-    run = None
-    for moment in history["moments"]:
-        transition = advance(definition, run, input_of(moment), moment["now"], moment["seq"])
-        assert came(definition, transition, moment["seq"]) == moment["outcome"]
-        run = transition.run
+    found = _read(file)
+    assert all(moment.outcome.keys() == {"outcome", "run", "event", "emits", "commands"} for moment in found.moments)
+    assert list(replay(found)) == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_stored_run_goes_on(file):
     """From every state that an earlier version has stored, the next input gives what that version made of it."""
-    history = json.loads(file.read_text(encoding="utf-8"))
-    definition = definition_of(history)
+    found = _read(file)
     stored = None
-    for moment in history["moments"]:
+    for moment in found.moments:
         run = stored and WorkflowRun.model_validate(stored)
-        transition = advance(definition, run, input_of(moment), moment["now"], moment["seq"])
-        assert came(definition, transition, moment["seq"]) == moment["outcome"]
-        stored = moment["outcome"]["run"]
+        transition = advance(found.definition, run, history.input_of(moment, run), moment.now, moment.seq)
+        assert history.came(found.definition, transition, moment.seq) == moment.outcome
+        stored = moment.outcome["run"]

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from actionbus.cli import definition, deploying, dev, doctor, exits, output, runs, services, steps, topics
+from actionbus.cli import (
+    definition,
+    deploying,
+    dev,
+    doctor,
+    exits,
+    output,
+    replaying,
+    runs,
+    services,
+    steps,
+    topics,
+)
 from actionbus.cli.session import OPTIONS
 from actionbus.contracts.errors import ActionbusError, InvariantBroken
 
@@ -25,6 +37,7 @@ app.add_typer(definition.app, name="definition")
 app.add_typer(topics.app, name="topics")
 app.add_typer(runs.app, name="runs")
 app.add_typer(steps.app, name="steps")
+app.command("replay")(replaying.replay_histories)
 app.command("doctor")(doctor.doctor)
 
 

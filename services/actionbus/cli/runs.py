@@ -1,11 +1,12 @@
 """`actionbus runs`: starting runs, looking at them and waiting for them. Stepping in is in `operating`."""
 
 from contextlib import aclosing
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from actionbus.cli import arguments, operating, output, session, showing, story
+from actionbus.cli import arguments, operating, output, replaying, session, showing, story
 from actionbus.cli.arguments import By, Debounce, PartitionKey, Priority, Reason, RequestId, RunId
 from actionbus.cli.output import Format, Output
 from actionbus.client import Client, RunHandle
@@ -116,10 +117,20 @@ def show(run_id: RunId, output_format: Output = None) -> None:
 
 
 @app.command()
-def history(run_id: RunId, output_format: Output = None) -> None:
+def history(
+    run_id: RunId,
+    *,
+    export: Annotated[
+        Path | None, typer.Option(help="Write the history to this file instead, for `actionbus replay`.")
+    ] = None,
+    output_format: Output = None,
+) -> None:
     """Show what happened to a run, oldest first."""
     settings = session.settings()
     events = session.run(lambda: _history(session.client(settings), run_id))
+    if export is not None:
+        _export(export, session.run(lambda: replaying.recorded(settings, events)))
+        return
     output.rows([row for event in events for row in showing.rows(event)], _COLUMNS, output_format)
 
 
@@ -210,6 +221,14 @@ async def _history(client: Client, run_id: str) -> list[WorkflowEvent]:
     if not events:
         raise Refused(f"nothing is known of a run {run_id}: it never was, or its events are older than the log keeps")
     return events
+
+
+def _export(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"{file} cannot be written: {error.strerror}") from error
+    output.note(f"wrote {file}: `actionbus replay {file}` folds it again")
 
 
 def _signal(text: str | None, run_id: str | None) -> tuple[str | None, Any]:
