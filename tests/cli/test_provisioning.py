@@ -77,6 +77,24 @@ def test_a_changed_workflow_needs_another_version(cluster: Dev) -> None:
     }
 
 
+def test_a_dry_run_says_what_would_change(cluster: Dev) -> None:
+    """Against the newest deployed version every change is a sentence; nothing is written, and no run is touched."""
+    cluster.json("topics", "apply", "app.py")
+    cluster.json("deploy", "app.py")
+    text = (cluster.folder / "app.py").read_text(encoding="utf-8")
+    changed = text.replace('id="hello", version="1"', 'id="hello", version="2"')
+    changed = changed.replace("return flow.run(greet(name=name))", 'return flow.run(greet(name=name), timeout="5s")')
+    (cluster.folder / "changed.py").write_text(changed, encoding="utf-8")
+    for _ in range(2):
+        hello, wait = cluster.json("deploy", "changed.py", "--dry-run")
+        assert (hello["verdict"], hello["newest"], hello["live_runs"], hello["uncounted"]) == ("new", "1", {}, None)
+        assert hello["changes"] == ["step greet: start_to_close_ms is 5000, before none"]
+        assert (wait["verdict"], wait["changes"]) == ("unchanged", [])
+    told = cluster.command("deploy", "changed.py", "--dry-run", "-o", "table").stdout
+    assert "hello@2, compared with hello@1:\n  step greet: start_to_close_ms is 5000, before none" in told
+    assert "no run of it lives" in told
+
+
 def test_a_workflow_without_its_topics_is_refused(cluster: Dev, prefix: str) -> None:
     """A deploy before the topics of its actions are there ends with 4 and names what makes them."""
     cluster.json("topics", "apply")

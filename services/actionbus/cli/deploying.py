@@ -1,21 +1,39 @@
-"""`actionbus deploy`: writing the workflows of modules to the installation."""
+"""`actionbus deploy`: writing the workflows of modules to the installation, with a look at what that means."""
 
 import getpass
 import socket
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from actionbus.cli import output, session, targets
-from actionbus.cli.output import Output, Row
+from actionbus.cli.output import Format, Output, Row
+from actionbus.client import census
+from actionbus.contracts.definitions import Graph
+from actionbus.contracts.errors import AccessRefused, TopicMissing, Unavailable
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin
 from actionbus.process.settings import Settings
 from actionbus.provisioner import deploy as provisioner
-from actionbus.provisioner import shares
-from actionbus.provisioner.deploy import Deployment
+from actionbus.provisioner import preview, shares
+from actionbus.provisioner.deploy import Deployed, Deployment, Verdict
+from actionbus.provisioner.preview import Preview
 
 _COLUMNS = {"workflow": "workflow", "version": "version", "verdict": "verdict", "reason": "reason"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What was found before anything is written; ``uncounted``: why the live runs are not known."""
+
+    shards: int
+
+    deployments: tuple[Deployment, ...]
+    previews: list[Preview]
+    uncounted: str | None
 
 
 def deploy(
@@ -29,42 +47,85 @@ def deploy(
 ) -> None:
     """Write the modules' workflows to the installation: what is new is written, what is there already stays.
 
-    A deployed version never changes; with one refusal nothing is written at all.
+    It shows what changes against the newest deployed version, and how many live runs stay on older ones. A deployed
+    version never changes; with one refusal nothing is written at all.
     """
     settings = session.settings()
     graphs = targets.graphs(modules, settings.limits)
-    topics, codec = Topics(settings.prefix), session.codec(settings)
-
-    async def work() -> tuple[tuple[Deployment, ...], int]:
-        connection = session.connection(settings)
-        known = await provisioner.deployed(connection, topics, codec)
-        emitted = {name for graph in graphs for name in provisioner.targets(graph)}
-        async with Admin(connection) as admin:
-            ours = await admin.topics(f"{settings.prefix}.")
-            exist = set(ours)
-            exist |= {name for name in emitted if name in await admin.topics(name)}
-        shards = ours[topics.requests].partitions if topics.requests in ours else 1
-        return provisioner.judge(graphs, known, exist, topics, settings.limits), shards
-
-    deployments, shards = session.run(work)
+    look = session.run(lambda: _look(settings, graphs))
     for graph in graphs:
-        for warning in shares.warnings(graph, shards):
+        for warning in shares.warnings(graph, look.shards):
             output.note(warning)
-    output.rows([_row(each) for each in deployments], _COLUMNS, output_format, empty="no workflows in these modules")
+    rows = [_row(*each, look.uncounted) for each in zip(look.deployments, look.previews, strict=True)]
+    output.rows(rows, _COLUMNS, output_format, empty="no workflows in these modules")
+    if output.chosen(output_format) is Format.TABLE:
+        for each in zip(look.deployments, look.previews, strict=True):
+            output.sentences(_told(*each, look.uncounted))
     if not dry_run:
-        session.run(lambda: _write(settings, topics, deployments))
+        session.run(lambda: _write(settings, look.deployments))
 
 
-async def _write(settings: Settings, topics: Topics, deployments: tuple[Deployment, ...]) -> None:
+async def _look(settings: Settings, graphs: list[Graph]) -> _Look:
+    topics, codec, connection = Topics(settings.prefix), session.codec(settings), session.connection(settings)
+    known = await provisioner.deployed(connection, topics, codec)
+    emitted = {name for graph in graphs for name in provisioner.targets(graph)}
+    async with Admin(connection) as admin:
+        ours = await admin.topics(f"{settings.prefix}.")
+        exist = set(ours)
+        exist |= {name for name in emitted if name in await admin.topics(name)}
+    deployments = provisioner.judge(graphs, known, exist, topics, settings.limits)
+    counted, uncounted = await _count(settings, deployments, known)
+    previews = [preview.compare(each, known, counted.get(each.graph.name, {})) for each in deployments]
+    shards = ours[topics.requests].partitions if topics.requests in ours else 1
+    return _Look(shards=shards, deployments=deployments, previews=previews, uncounted=uncounted)
+
+
+async def _count(
+    settings: Settings, deployments: tuple[Deployment, ...], known: Deployed
+) -> tuple[dict[str, Counter[str]], str | None]:
+    """The live runs of the workflows that get a new version, and why they are not known where they are not."""
+    there = {each.name for each in known.values()}
+    names = {each.graph.name for each in deployments if each.verdict is not Verdict.UNCHANGED} & there
+    if not names:
+        return {}, None
+    runs = census.live(session.connection(settings), Topics(settings.prefix), session.codec(settings), names)
+    try:
+        return await preview.count(runs), None
+    except (AccessRefused, TopicMissing, Unavailable) as error:
+        return {}, str(error)
+
+
+async def _write(settings: Settings, deployments: tuple[Deployment, ...]) -> None:
     by = f"{getpass.getuser()}@{socket.gethostname()}"
+    topics = Topics(settings.prefix)
     await provisioner.deploy(session.connection(settings), topics, session.codec(settings), deployments, by=by)
 
 
-def _row(each: Deployment) -> Row:
+def _row(deployment: Deployment, found: Preview, uncounted: str | None) -> Row:
     return {
-        "workflow": each.graph.name,
-        "version": each.graph.version,
-        "verdict": each.verdict.value,
-        "reason": each.reason,
-        "hash": each.graph.hash,
+        "workflow": deployment.graph.name,
+        "version": deployment.graph.version,
+        "verdict": deployment.verdict.value,
+        "reason": deployment.reason,
+        "hash": deployment.graph.hash,
+        "newest": found.newest,
+        "changes": list(found.changes),
+        "live_runs": None if uncounted else dict(found.live),
+        "uncounted": uncounted,
     }
+
+
+def _told(deployment: Deployment, found: Preview, uncounted: str | None) -> Iterator[str]:
+    """What there is to know beside the verdict: nothing of a workflow that is new or as it was."""
+    if found.newest is None or deployment.verdict is Verdict.UNCHANGED:
+        return
+    name = deployment.graph.name
+    yield f"{name}@{deployment.graph.version}, compared with {name}@{found.newest}:"
+    yield from [f"  {each}" for each in found.changes] or ["  nothing but the version differs"]
+    if uncounted is not None:
+        yield f"  how many runs live is not known: {uncounted}"
+    elif not found.live:
+        yield "  no run of it lives"
+    else:
+        counted = ", ".join(f"{count} on {version}" for version, count in sorted(found.live.items()))
+        yield f"  runs that live: {counted}; they stay there"

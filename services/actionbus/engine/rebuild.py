@@ -144,7 +144,7 @@ def _request(event: WorkflowEvent) -> StartRequested | RequestMade:
     kind = _ASKED.get(told.kind)
     if kind is None:
         raise Refused(f"the event of version {event.version} of run {event.run_id} answers a request by {told.kind}")
-    said = payloads.decode(told.data) if told.data is not None else None
+    said = payloads.decode(told.data or b"null")
     signal = said if kind is RequestKind.SIGNAL else {}
     return RequestMade(
         request=WorkflowRequest(
