@@ -58,7 +58,11 @@ class Answering:
         self.failing: set[str] = set()
         self.runs: dict[str, WorkflowRun] = {}
         self._connection = connection
-        self._definitions = {each.name: Definition(each, run_retention_ms=86_400_000) for each in graphs}
+        self._definitions: dict[str, Definition] = {}  # by name: the first version, which is started
+        self._versions: dict[tuple[str, str | None], Definition] = {}
+        for each in graphs:
+            made = self._versions[each.name, each.version] = Definition(each, run_retention_ms=86_400_000)
+            self._definitions.setdefault(each.name, made)
         self._codec = Codec()
         self._seq = 0
         self._task: asyncio.Task[None] | None = None
@@ -107,7 +111,7 @@ class Answering:
     async def _request(self, request: WorkflowRequest, record: InRecord) -> None:
         run = self.runs.get(request.run_id)
         name = request.workflow if run is None else run.workflow
-        definition = self._definitions.get(name or "")
+        definition = self._definitions.get(name or "") if run is None else self._of(run)
         if definition is None:
             reason = f"there is no workflow {name}" if name else "there is no run of that id"
             refused = verdict.rejected(request, run, reason, record.timestamp_ms)
@@ -117,15 +121,19 @@ class Answering:
             trace = headers.trace_of(record)
             event = StartRequested(request=request, incarnation=identifiers.incarnation(record.offset), trace=trace)
         else:
-            event = RequestMade(request=request)
+            target = self._versions.get((name or "", request.version))
+            event = RequestMade(request=request, target=target if request.kind is RequestKind.MIGRATE else None)
         await self._advance(definition, run, event, record.partition)
         run = self.runs.get(request.run_id)
         if run is not None and not run.status.ended:
             await self._go_on(run, record.partition)
 
+    def _of(self, run: WorkflowRun) -> Definition:
+        return self._versions[run.workflow, run.definition_version]
+
     async def _go_on(self, run: WorkflowRun, partition: int) -> None:
-        definition = self._definitions[run.workflow]
         while True:
+            definition = self._of(run)
             out = commands(definition, run, 0, "", 0, lambda _: "")
             if not out or out[0].action in self.held:
                 return

@@ -22,10 +22,17 @@ def _asks():
     return made.model_copy(update={"root": root, "output": {"$ref": ["steps", "ask"]}, "input_schema": {}})
 
 
+def _renamed():
+    """The second version of TWO: its first step has another id, and its output is another one."""
+    first, *others = TWO.root.nodes
+    root = SequenceNode(id="root", nodes=(first.model_copy(update={"id": "begun"}), *others))
+    return TWO.model_copy(update={"version": "2", "root": root, "output": ["Ada was here"]})
+
+
 @pytest.fixture
 async def orchestrator(connection: Connection, prefix: str):
     """Topics, and somebody who answers."""
-    async with Answering(connection, prefix, [HELLO, TWO, _asks()]) as answering:
+    async with Answering(connection, prefix, [HELLO, TWO, _asks(), _renamed()]) as answering:
         answering.begin()
         yield answering
 

@@ -20,6 +20,7 @@ VERBS = {
     "retry_step": lambda run, **asked: run.retry_step("first", **asked),
     "skip_step": lambda run, **asked: run.skip_step("first", 1, **asked),
     "complete_step": lambda run, **asked: run.complete_step("first", 1, **asked),
+    "migrate": lambda run, **asked: run.migrate("2", **asked),
     "change_timer": lambda run, **asked: run.change_timer("night", datetime.now(UTC), **asked),
 }
 
@@ -203,3 +204,24 @@ async def test_a_run_that_begins_later(client: Client) -> None:
     await run.cancel()
     with pytest.raises(PayloadRefused, match="says no time zone"):
         await client.start("hello", ADA, begin_at=datetime(2999, 1, 1))  # noqa: DTZ001 - that is what is refused
+
+
+async def test_a_run_goes_over_to_another_version(client: Client, orchestrator: Answering) -> None:
+    """The run is pinned to the other version when the verb returns; a map that does not fit leaves it where it is."""
+    orchestrator.held = {"second"}
+    run = await client.start("two", ADA, run_id="a")
+    with pytest.raises(Conflict, match="the map names nothing"):
+        await run.migrate("2", {"nothing": "first"})
+    with pytest.raises(Conflict, match="version 9 of two is not deployed"):
+        await run.migrate("9")
+    with pytest.raises(IdentifierRefused, match="workflow version"):
+        await run.migrate("no version")
+    for _ in range(2):
+        await run.migrate("2", {"first": "begun"}, "it was wrong", requested_by="Ada", request_id="m")
+    assert (await run.state()).definition_version == "2"
+    told = [entry for event in await run.history() for entry in event.entries if entry.kind is EntryKind.RUN_MIGRATED]
+    assert [(each.data, each.reason) for each in told] == [
+        (b'{"from":"1","map":{"first":"begun"},"to":"2"}', "Ada: it was wrong")
+    ]
+    await orchestrator.release("a")
+    assert await run.result(LIMIT) == ["Ada was here"]

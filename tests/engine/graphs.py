@@ -198,7 +198,12 @@ def graph(*nodes, actions=(), **fields) -> Graph:
 
 def workflow(*nodes, limits=DEFAULT_LIMITS, actions=(), **fields) -> Definition:
     """The same, compiled."""
-    return Definition(graph(*nodes, actions=actions, **fields), limits=limits, run_retention_ms=DAY_MS)
+    return compiled(graph(*nodes, actions=actions, **fields), limits)
+
+
+def compiled(made: Graph, limits=DEFAULT_LIMITS) -> Definition:
+    """A graph, compiled."""
+    return Definition(made, limits=limits, run_retention_ms=DAY_MS)
 
 
 def _actions(plain: Graph):

@@ -17,6 +17,7 @@ from actionbus.contracts.results import ActionError, ActionResult, ResultKind
 from actionbus.contracts.run import UNDER_WAY, StepStatus, WorkflowRun
 from actionbus.engine.advance import advance
 from actionbus.engine.dispatch import commands
+from actionbus.engine.history import pinned
 from actionbus.engine.inputs import Admitted, RequestMade, ResultReceived, StartRequested, TimerFired
 from actionbus.engine.paths import below
 from actionbus.engine.rebuild import rebuild
@@ -24,6 +25,7 @@ from actionbus.engine.replay import replay
 from actionbus.engine.transition import Outcome
 from engine.any_workflow import ERRORS, workflows
 from engine.books import Books
+from engine.graphs import compiled, put
 from engine.play import RESULTS, START, nonce
 
 BY_HAND = (RequestKind.SKIP_STEP, RequestKind.COMPLETE_STEP)
@@ -36,6 +38,7 @@ class World(RuleBasedStateMachine):
     def begins(self, definition):
         """A definition is deployed and a run of it asked for."""
         self.definition = definition
+        self.definitions = {definition.version: definition}
         self.run: WorkflowRun | None = None
         self.now, self.seq = START, 1
         self.inputs, self.transitions = [], []
@@ -148,6 +151,23 @@ class World(RuleBasedStateMachine):
         path = data.draw(st.sampled_from([each.step or "" for each in self.run.timers]))
         self.ask(RequestKind.CHANGE_TIMER, f"timer-{len(self.inputs)}", step=path, due_at=self.now + ms)
 
+    @rule(grows=st.booleans(), luck=st.integers(0, 2))
+    @precondition(lambda self: self.run and not self.run.status.ended)
+    def migrates(self, grows, luck):
+        """Seldom, the run goes over to another version: the same workflow, or one with a node more at its end."""
+        if luck:
+            return
+        graph, number = self.definition.graph, len(self.definitions) + 1
+        more = (put(f"more-{number}", number),) if grows else ()
+        root = graph.root.model_copy(update={"nodes": (*graph.root.nodes, *more)})
+        target = compiled(graph.model_copy(update={"root": root, "version": str(number)}))
+        self.definitions[target.version] = target
+        request = WorkflowRequest(request_id=f"migrate-{number}", run_id="r-1", kind=RequestKind.MIGRATE)
+        before = self.run
+        made = self.feed(RequestMade(request=request.replace(version=target.version), target=target))
+        assert made.outcome is Outcome.APPLIED, made.event
+        assert (made.run.steps, made.run.timers) == (before.steps, before.timers)
+
     @rule()
     def commits(self):
         """The transaction ends; the commands of what it scheduled go out."""
@@ -234,6 +254,7 @@ class World(RuleBasedStateMachine):
             assert transition.run is self.run
             assert transition.emits == ()
         self.run = transition.run
+        self.definition = pinned(self.definition, event, self.run)
         self.transitions.append(transition)
         for entry in transition.event.entries if transition.event else ():
             if entry.kind in (EntryKind.STEP_SUCCEEDED, EntryKind.STEP_SKIPPED, EntryKind.STEP_COMPLETED):
@@ -250,7 +271,7 @@ class World(RuleBasedStateMachine):
         for command in commands(self.definition, self.run, after_seq, RESULTS, 0, nonce) if self.run else ():
             known = self.sent.get(command.command_id)
             assert not (fresh and known), f"{command.command_id} was sent twice"
-            assert known is None or known == command
+            assert known is None or known.replace(definition_version=command.definition_version) == command
             assert known is not None or fresh, f"{command.command_id} was scheduled and never sent"
             if command.kind is CommandKind.EXECUTE and not command.step.endswith(".f"):
                 sources = [self.definition.source(path[1], command.step) for path in self.reads(command.step)]
@@ -340,9 +361,10 @@ class World(RuleBasedStateMachine):
 
     def replays(self):
         """The same inputs give the same bytes, with the run written and read between any two."""
-        run = None
+        run, definition = None, next(iter(self.definitions.values()))
         for (event, now, seq), expected in zip(self.inputs, self.transitions, strict=True):
-            again = advance(self.definition, run, event, now, seq)
+            again = advance(definition, run, event, now, seq)
+            definition = pinned(definition, event, again.run)
             for one, other in ((again.run, expected.run), (again.event, expected.event)):
                 assert (one and one.model_dump_json()) == (other and other.model_dump_json())
             run = WorkflowRun.from_plain(again.run.plain()) if again.run else None
@@ -350,4 +372,5 @@ class World(RuleBasedStateMachine):
     def is_rebuilt(self):
         """What happened says what must have come: the inputs told from the events give the same events."""
         events = [each.event for each in self.transitions if each.event is not None]
-        assert list(replay(rebuild(self.definition, events, ""))) == []
+        first = next(iter(self.definitions.values()))
+        assert list(replay(rebuild(first, events, "", self.definitions))) == []

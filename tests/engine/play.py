@@ -8,7 +8,7 @@ from actionbus.contracts.run import StepState, WorkflowRun
 from actionbus.engine.advance import advance
 from actionbus.engine.definition import Definition
 from actionbus.engine.dispatch import commands
-from actionbus.engine.history import RESULTS, nonce
+from actionbus.engine.history import RESULTS, nonce, pinned
 from actionbus.engine.inputs import Input, RequestMade, ResultReceived, StartRequested, TimerFired
 from actionbus.engine.transition import Outcome, Transition
 
@@ -19,7 +19,7 @@ class Play:
     """One run, from outside. Each method is one input, carried by a transaction of its own."""
 
     def __init__(self, definition: Definition, run_id: str = "r-1", incarnation: str = "0") -> None:
-        self.definition = definition
+        self.first = self.definition = definition
         self.run_id = run_id
         self.incarnation = incarnation
         self.run: WorkflowRun | None = None
@@ -106,6 +106,19 @@ class Play:
         """Let something wait until another time."""
         return self.asks(RequestKind.CHANGE_TIMER, step=path, due_at=due_at)
 
+    def migrates(self, target, **names) -> Transition:
+        """Go over to another definition; ``names`` gives nodes other ids, with _ for -."""
+        given = {old.replace("_", "-"): new for old, new in names.items()}
+        request = WorkflowRequest(
+            request_id=f"migrate-{len(self.inputs)}",
+            run_id=self.run_id,
+            kind=RequestKind.MIGRATE,
+            version=target.version,
+            payload=payloads.encode(given),
+            requested_by="ada",
+        )
+        return self.give(RequestMade(request=request, target=target))
+
     def succeeds(self, path, output=None, *, attempt=None, emits=(), undo=False, **fields) -> Transition:
         """A worker did what it was told."""
         emitted = tuple(Emit(topic=topic) for topic in emits)
@@ -166,6 +179,7 @@ class Play:
         self.inputs.append((event, self.now, self.seq))
         transition = advance(self.definition, self.run, event, self.now, self.seq)
         self.run = transition.run
+        self.definition = pinned(self.definition, event, self.run)
         self.transitions.append(transition)
         if self.run is not None:
             self.sent += commands(self.definition, self.run, self.seq - 1, RESULTS, 0, nonce)

@@ -115,7 +115,7 @@ def test_an_undo_that_backs_off_goes_on_after_a_cancel():
     has_ended(play, "CANCELLED")
 
 
-@pytest.mark.parametrize("kind", [RequestKind.MIGRATE, RequestKind.UNKNOWN])
+@pytest.mark.parametrize("kind", [RequestKind.START, RequestKind.UNKNOWN])
 def test_what_this_version_cannot_do_is_rejected(kind):
     """A request that is not understood is answered, never skipped."""
     play = started(workflow(step("a")))

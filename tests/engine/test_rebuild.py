@@ -26,7 +26,8 @@ def test_the_events_of_a_run_give_its_history(scenario):
     """Rebuilt from its events, written and read again, every recorded scenario folds to the same events."""
     play = scenario()
     for events in _lives(play).values():
-        rebuilt = history.read(history.write(rebuild(play.definition, events, "rebuilt")).encode(), "rebuilt")
+        told = rebuild(play.first, events, "rebuilt", {play.definition.version: play.definition})
+        rebuilt = history.read(history.write(told).encode(), "rebuilt")
         assert [each.outcome["event"] for each in rebuilt.moments if each.outcome["event"]] == [
             history.plain(event) for event in events if event.version
         ]

@@ -16,8 +16,10 @@ def recorded() -> list[Path]:
 
 def record(play: Play, about: str) -> str:
     """A play as the text of a history."""
-    moments = [
-        Moment(now=now, seq=seq, event=event, outcome=history.came(play.definition, transition, seq))
-        for (event, now, seq), transition in zip(play.inputs, play.transitions, strict=True)
-    ]
-    return history.write(History(about=about, definition=play.definition, moments=tuple(moments)))
+    moments: list[Moment] = []
+    definition = play.first
+    for (event, now, seq), transition in zip(play.inputs, play.transitions, strict=True):
+        definition = history.pinned(definition, event, transition.run)
+        outcome = history.came(definition, transition, seq)
+        moments.append(Moment(now=now, seq=seq, event=event, outcome=outcome))
+    return history.write(History(about=about, definition=play.first, moments=tuple(moments)))

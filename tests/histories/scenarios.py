@@ -472,6 +472,28 @@ def answered_by_token() -> Play:
     return play
 
 
+def migrated_mid_run() -> Play:
+    """A run that waits goes over to another version, under which its next steps are others; what is done keeps its undo."""
+    play = started(
+        workflow(
+            step("reserve", undo="free"), wait("approval", "approved"), step("charge"), output=ref("steps", "reserve")
+        )
+    )
+    play.succeeds("reserve", 7)
+    other = workflow(
+        step("reserve", undo="free"),
+        wait("consent", "approved"),
+        step("bill", input=ref("steps", "consent")),
+        output=[ref("steps", "reserve")],
+        version="2",
+    )
+    play.migrates(other, approval="consent")
+    play.signals("approved", "yes")
+    play.fails("bill")
+    play.undoes("reserve")
+    return play
+
+
 SCENARIOS = (
     happy_path,
     retry_then_success,
@@ -503,4 +525,5 @@ SCENARIOS = (
     rules_with_conditions,
     silent_attempt,
     answered_by_token,
+    migrated_mid_run,
 )

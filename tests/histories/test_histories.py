@@ -34,9 +34,11 @@ def test_a_history_is_replayed_to_the_letter(file):
 def test_a_stored_run_goes_on(file):
     """From every state that an earlier version has stored, the next input gives what that version made of it."""
     found = _read(file)
-    stored = None
+    stored, definition = None, found.definition
     for moment in found.moments:
         run = stored and WorkflowRun.model_validate(stored)
-        transition = advance(found.definition, run, history.input_of(moment, run), moment.now, moment.seq)
-        assert history.came(found.definition, transition, moment.seq) == moment.outcome
+        given = history.input_of(moment, run)
+        transition = advance(definition, run, given, moment.now, moment.seq)
+        definition = history.pinned(definition, given, transition.run)
+        assert history.came(definition, transition, moment.seq) == moment.outcome
         stored = moment.outcome["run"]

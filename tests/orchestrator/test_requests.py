@@ -231,3 +231,40 @@ async def test_a_replacement_by_a_workflow_that_is_not_there_is_refused() -> Non
     await world.settle()
     assert _why(world) == "the workflow 'gone' is not deployed"
     assert world.runs()["r1"].status is RunStatus.COMPLETED
+
+
+async def test_a_run_goes_over_to_a_version_deployed_after_its_request_was_written() -> None:
+    """The shard has not read the new definition when the request arrives: it looks again, and its next owner goes on."""
+    world = World(graph=graph(step("a", undo="u"), step("b")))
+    first = world.owner("first").start()
+    world.start("r1")
+    await world.settle()
+    world.deploy(graph(step("a", undo="u"), step("c", action="a"), version="2"))
+    world.request("r1", RequestKind.MIGRATE, "m1", version="2", reason="b was wrong")
+    await world.settle()
+    assert world.runs()["r1"].definition_version == "2"
+    assert _verdicts(world)[-1] == (EntryKind.REQUEST_ACCEPTED, "m1")
+    await first.crash()
+    world.owner("second").start()
+    await world.finish()
+    run = world.runs()["r1"]
+    assert (run.status, run.definition_version) == (RunStatus.COMPLETED, "2")
+    scheduled = [
+        entry.step for event in world.events("r1") for entry in event.entries if entry.kind == "step_scheduled"
+    ]
+    assert scheduled == ["a", "c"]
+    _sound(world)
+
+
+async def test_a_run_stays_where_the_version_is_not_deployed() -> None:
+    """A version that nobody deployed is refused with its name, and so is a run that is not there."""
+    world = World(graph=GREET)
+    world.owner("first").start()
+    world.start("r1")
+    world.request("r1", RequestKind.MIGRATE, "m1", version="2")
+    world.request("r2", RequestKind.MIGRATE, "m2", version="2")
+    await world.settle()
+    assert "version 2 of order is not deployed" in _why(world)
+    assert "there is no run r2" in _why(world, "r2")
+    assert world.runs()["r1"].definition_version == "1"
+    _sound(world)

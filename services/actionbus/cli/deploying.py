@@ -2,7 +2,6 @@
 
 import getpass
 import socket
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -20,7 +19,7 @@ from actionbus.process.settings import Settings
 from actionbus.provisioner import deploy as provisioner
 from actionbus.provisioner import preview, shares
 from actionbus.provisioner.deploy import Deployed, Deployment, Verdict
-from actionbus.provisioner.preview import Preview
+from actionbus.provisioner.preview import Live, Preview
 
 _COLUMNS = {"workflow": "workflow", "version": "version", "verdict": "verdict", "reason": "reason"}
 
@@ -30,7 +29,6 @@ class _Look:
     """What was found before anything is written; ``uncounted``: why the live runs are not known."""
 
     shards: int
-
     deployments: tuple[Deployment, ...]
     previews: list[Preview]
     uncounted: str | None
@@ -75,22 +73,23 @@ async def _look(settings: Settings, graphs: list[Graph]) -> _Look:
         exist |= {name for name in emitted if name in await admin.topics(name)}
     deployments = provisioner.judge(graphs, known, exist, topics, settings.limits)
     counted, uncounted = await _count(settings, deployments, known)
-    previews = [preview.compare(each, known, counted.get(each.graph.name, {})) for each in deployments]
+    previews = [preview.compare(each, known, counted.get(each.graph.name, Live())) for each in deployments]
     shards = ours[topics.requests].partitions if topics.requests in ours else 1
     return _Look(shards=shards, deployments=deployments, previews=previews, uncounted=uncounted)
 
 
 async def _count(
     settings: Settings, deployments: tuple[Deployment, ...], known: Deployed
-) -> tuple[dict[str, Counter[str]], str | None]:
+) -> tuple[dict[str, Live], str | None]:
     """The live runs of the workflows that get a new version, and why they are not known where they are not."""
     there = {each.name for each in known.values()}
-    names = {each.graph.name for each in deployments if each.verdict is not Verdict.UNCHANGED} & there
+    graphs = {each.graph.name: each.graph for each in deployments if each.verdict is Verdict.NEW}
+    names = graphs.keys() & there
     if not names:
         return {}, None
     runs = census.live(session.connection(settings), Topics(settings.prefix), session.codec(settings), names)
     try:
-        return await preview.count(runs), None
+        return await preview.count(runs, known, graphs, settings.limits), None
     except (AccessRefused, TopicMissing, Unavailable) as error:
         return {}, str(error)
 
@@ -102,6 +101,7 @@ async def _write(settings: Settings, deployments: tuple[Deployment, ...]) -> Non
 
 
 def _row(deployment: Deployment, found: Preview, uncounted: str | None) -> Row:
+    live = found.live
     return {
         "workflow": deployment.graph.name,
         "version": deployment.graph.version,
@@ -110,22 +110,26 @@ def _row(deployment: Deployment, found: Preview, uncounted: str | None) -> Row:
         "hash": deployment.graph.hash,
         "newest": found.newest,
         "changes": list(found.changes),
-        "live_runs": None if uncounted else dict(found.live),
+        "live_runs": None if uncounted else dict(live.runs),
+        "migratable": None if uncounted else {version: live.migratable[version] for version in live.runs},
+        "stay": live.stay,
         "uncounted": uncounted,
     }
 
 
 def _told(deployment: Deployment, found: Preview, uncounted: str | None) -> Iterator[str]:
     """What there is to know beside the verdict: nothing of a workflow that is new or as it was."""
-    if found.newest is None or deployment.verdict is Verdict.UNCHANGED:
+    if found.newest is None or deployment.verdict is not Verdict.NEW:
         return
     name = deployment.graph.name
     yield f"{name}@{deployment.graph.version}, compared with {name}@{found.newest}:"
     yield from [f"  {each}" for each in found.changes] or ["  nothing but the version differs"]
     if uncounted is not None:
         yield f"  how many runs live is not known: {uncounted}"
-    elif not found.live:
+    elif not found.live.runs:
         yield "  no run of it lives"
-    else:
-        counted = ", ".join(f"{count} on {version}" for version, count in sorted(found.live.items()))
-        yield f"  runs that live: {counted}; they stay there"
+    for version, count in sorted(found.live.runs.items()):
+        able = found.live.migratable[version]
+        yield f"  runs that live on {version}: {count}, and stay there; {able} of them could be migrated as they are"
+    if found.live.stay:
+        yield f"  {found.live.stay}"

@@ -65,13 +65,18 @@ def replay_histories(
 
 async def recorded(settings: Settings, events: Sequence[WorkflowEvent]) -> str:
     """The history of a run as a document; raises Conflict without its definition, Refused when events are gone."""
-    last = events[-1]
-    key = identifiers.definition_key(last.workflow, last.definition_version)
+    first = next((event for event in events if event.version), events[0])
+    key = identifiers.definition_key(first.workflow, first.definition_version)
     known = await deploy.deployed(session.connection(settings), Topics(settings.prefix), session.codec(settings))
     if key not in known:
-        raise Conflict(f"run {last.run_id} is pinned to {key}, which is not deployed")
-    compiled = Definition.deployed(known[key], limits=settings.limits, run_retention_ms=_retention_ms(settings))
-    return history.write(rebuild.rebuild(compiled, events, f"run {last.run_id} of {key}"))
+        raise Conflict(f"run {first.run_id} began on {key}, which is not deployed")
+    versions = {
+        each.version: Definition.deployed(each, limits=settings.limits, run_retention_ms=_retention_ms(settings))
+        for each in known.values()
+        if each.name == first.workflow
+    }
+    about = f"run {first.run_id} of {key}"
+    return history.write(rebuild.rebuild(versions[first.definition_version], events, about, versions))
 
 
 def _read(file: Path) -> History:

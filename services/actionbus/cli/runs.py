@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from actionbus.cli import arguments, operating, output, replaying, session, showing, story
+from actionbus.cli import arguments, migrating, operating, output, replaying, session, showing, story
 from actionbus.cli.arguments import By, Debounce, PartitionKey, Priority, Reason, RequestId, RunId
 from actionbus.cli.output import Format, Output
 from actionbus.client import Client, RunHandle
@@ -213,6 +213,7 @@ def explain(run_id: RunId) -> None:
 
 
 operating.add_to(app)
+app.command()(migrating.migrate)
 
 
 async def _history(client: Client, run_id: str) -> list[WorkflowEvent]:

@@ -77,6 +77,7 @@ _TOLD: Final = {
     EntryKind.TERMINATE_REQUESTED: "Somebody terminated the run: {why}.",
     EntryKind.RUN_PAUSED: "The run was paused: {why}.",
     EntryKind.RUN_RESUMED: "The run was resumed: {why}.",
+    EntryKind.RUN_MIGRATED: "The run goes on under another version, {payload}: {why}.",
     EntryKind.RUN_TIMED_OUT: "The run took too long: {why}.",
     EntryKind.INCIDENT_OPENED: "{step} waits for an operator: {why}.",
     EntryKind.INCIDENT_CLOSED: "{step} no longer waits for an operator.",

@@ -1,6 +1,7 @@
 """What may be asked of a run that is under way. Every verb is one request, and one wait for the verdict on it."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Unpack
 
@@ -10,7 +11,7 @@ from actionbus.client import outcomes
 from actionbus.client.desk import Desk
 from actionbus.client.interface import Asked
 from actionbus.client.tail import Outcome
-from actionbus.contracts import payloads
+from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EventEntry, WorkflowEvent
 from actionbus.contracts.payloads import Json
@@ -112,6 +113,18 @@ class Asking:
         for a time without its zone.
         """
         await self._ask(RequestKind.CHANGE_TIMER, asked, reason=reason, step=path, due_at=milliseconds(until))
+
+    async def migrate(
+        self, version: str, names: Mapping[str, str] | None = None, reason: str = "", **asked: Unpack[Asked]
+    ) -> None:
+        """Let the run go on under another deployed version of its workflow.
+
+        ``names`` gives nodes that have another id there their new one. Conflict also when that version is not deployed,
+        or when something in the run would not mean the same there; IdentifierRefused for what can be no version.
+        """
+        value = written(dict(names or {}), self._desk.limits.payload_bytes, "the map")
+        wanted = identifiers.version(version)
+        await self._ask(RequestKind.MIGRATE, asked, reason=reason, version=wanted, payload=value)
 
     async def _ask(
         self, kind: RequestKind, asked: Asked, *, reason: str, **fields: Any

@@ -1,6 +1,6 @@
 """What a client can do, whatever way it takes to the orchestrator. How it is done over Kafka is in `over_kafka`."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Any, Protocol, TypedDict, Unpack
 
@@ -92,6 +92,12 @@ class StartedRun(Protocol):
 
     async def change_timer(self, path: str, until: datetime, reason: str = "", **asked: Unpack[Asked]) -> None:
         """Let what waits at a path wait until another time."""
+        ...
+
+    async def migrate(
+        self, version: str, names: Mapping[str, str] | None = None, reason: str = "", **asked: Unpack[Asked]
+    ) -> None:
+        """Let the run go on under another deployed version; ``names`` gives nodes their new ids."""
         ...
 
     async def state(self) -> WorkflowRun:

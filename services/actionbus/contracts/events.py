@@ -89,6 +89,8 @@ class EntryKind(StrEnum):
     """Nothing new is scheduled until the run is resumed."""
     RUN_RESUMED = "run_resumed"
     """The run goes on."""
+    RUN_MIGRATED = "run_migrated"
+    """The run goes on under another version of its definition; data says from which to which, and the map."""
     RUN_TIMED_OUT = "run_timed_out"
     """The run took too long."""
     INCIDENT_OPENED = "incident_opened"

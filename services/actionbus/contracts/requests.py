@@ -77,7 +77,8 @@ class WorkflowRequest(Record):
     kind: RequestKind = Field(description="What is asked.")
     workflow: str | None = Field(default=None, description="start, signal with start: the workflow's name.")
     version: str | None = Field(
-        default=None, description="start: the definition's version; the newest deployed one when null."
+        default=None,
+        description="start, migrate: the definition's version; the newest deployed one when null.",
     )
     if_exists: IfExists = Field(
         default=IfExists.REJECT, description="start: what it means where there is a run of that id."
@@ -85,7 +86,8 @@ class WorkflowRequest(Record):
     payload: bytes | None = Field(
         default=None,
         description="JSON. start: the run's input; signal: what it says; skip_step, complete_step: the step's output; "
-        "assign_task: who, a text; null: anybody.",
+        "assign_task: who, a text; null: anybody; "
+        "migrate: an object that gives nodes of the old version their ids in the new one.",
     )
     signal: str | None = Field(default=None, description="signal: its name; null: that of the node at step.")
     start_input: bytes | None = Field(

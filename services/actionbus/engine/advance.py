@@ -19,6 +19,7 @@ from actionbus.engine import (
     fail,
     fire,
     heartbeat,
+    migrate,
     operator,
     pause,
     signal,
@@ -53,8 +54,8 @@ def advance(definition: Definition, run: WorkflowRun | None, event: Input, now: 
     match event:
         case StartRequested():
             return _start(definition, run, event, now, seq)
-        case RequestMade(request=request):
-            return _request(definition, run, request, now, seq)
+        case RequestMade(request=request, target=target):
+            return _request(definition, run, request, now, seq, target)
         case ResultReceived() | TimerFired() | ChildReported() | Admitted():
             if run is None:
                 return Transition(run=None, outcome=Outcome.STALE)
@@ -91,8 +92,13 @@ def _start(definition: Definition, run: WorkflowRun | None, event: StartRequeste
     return _after(draft, Outcome.APPLIED) if isinstance(draft, Draft) else draft
 
 
-def _request(
-    definition: Definition, run: WorkflowRun | None, request: WorkflowRequest, now: int, seq: int
+def _request(  # noqa: PLR0917 - what advance was given, taken apart
+    definition: Definition,
+    run: WorkflowRun | None,
+    request: WorkflowRequest,
+    now: int,
+    seq: int,
+    target: Definition | None = None,
 ) -> Transition:
     if run is None:
         return verdict.rejected(request, None, "there is no run of that id", now)
@@ -105,13 +111,17 @@ def _request(
     draft = Draft(definition, run, now, seq)
     if request.kind is not RequestKind.SIGNAL:  # whose verdict may carry an answer, or follow later
         draft.accept(request)
-    refused = f"the run has ended already: it is {run.status}" if run.status.ended else _carry_out(draft, request)
+    refused = (
+        f"the run has ended already: it is {run.status}" if run.status.ended else _carry_out(draft, request, target)
+    )
     if refused is not None:
         return verdict.rejected(request, run, refused, now)
     return _after(draft, Outcome.APPLIED)
 
 
-def _carry_out(draft: Draft, request: WorkflowRequest) -> str | None:  # noqa: C901, PLR0911 - a table of cases
+def _carry_out(  # noqa: C901, PLR0911 - a table of cases
+    draft: Draft, request: WorkflowRequest, target: Definition | None
+) -> str | None:
     """Do what was asked; the reason when it is refused."""
     match request.kind:
         case RequestKind.SIGNAL:
@@ -134,7 +144,9 @@ def _carry_out(draft: Draft, request: WorkflowRequest) -> str | None:  # noqa: C
             return operator.change_timer(draft, request)
         case RequestKind.ASSIGN_TASK:
             return operator.assign_task(draft, request)
-        case RequestKind.START | RequestKind.CHILD_REPORT | RequestKind.MIGRATE | RequestKind.UNKNOWN:
+        case RequestKind.MIGRATE:
+            return migrate.carry_out(draft, request, target)
+        case RequestKind.START | RequestKind.CHILD_REPORT | RequestKind.UNKNOWN:
             return f"a run cannot be asked to {request.kind} in this version"
         case _:
             assert_never(request.kind)

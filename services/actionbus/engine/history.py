@@ -67,6 +67,12 @@ def input_of(moment: Moment, run: WorkflowRun | None) -> Input:
     return TimerFired(timer_id=_NO_TIMER if timer is None else timer.id)
 
 
+def pinned(definition: Definition, given: Input, run: WorkflowRun | None) -> Definition:
+    """The definition that a run goes on under after an input: another one where it was migrated to it."""
+    target = given.target if isinstance(given, RequestMade) else None
+    return target if target is not None and run is not None and run.definition_hash == target.hash else definition
+
+
 def came(definition: Definition, transition: Transition, seq: int) -> dict[str, Any]:
     """What came of an input: everything that would be written, and the commands that go out after it."""
     run = transition.run
@@ -105,12 +111,16 @@ def read(data: bytes, name: str) -> History:
     """The history in a document; raises Refused, with the ``name`` of the document, when it holds none."""
     try:
         document = json.loads(data)
-        graph = read_graph(json.dumps(document["graph"]).encode())
         return History(
             about=document["about"],
-            definition=Definition(graph, run_retention_ms=document["run_retention_ms"], content_hash=document["hash"]),
+            definition=_definition(document, document["run_retention_ms"]),
             moments=tuple(
-                Moment(now=each["now"], seq=each["seq"], event=_read(each["input"]), outcome=dict(each["outcome"]))
+                Moment(
+                    now=each["now"],
+                    seq=each["seq"],
+                    event=_read(each["input"], document["run_retention_ms"]),
+                    outcome=dict(each["outcome"]),
+                )
                 for each in document["moments"]
             ),
         )
@@ -125,8 +135,10 @@ def _write(event: Input | Due) -> dict[str, Any]:
     match event:
         case StartRequested(request=request, incarnation=incarnation, trace=trace):
             return {"start": plain(request), "incarnation": incarnation, "trace": trace}
-        case RequestMade(request=request):
+        case RequestMade(request=request, target=None):
             return {"request": plain(request)}
+        case RequestMade(request=request, target=Definition() as target):
+            return {"request": plain(request), "graph": json.loads(target.graph.canonical()), "hash": target.hash}
         case ResultReceived(result=result):
             return {"result": plain(result)}
         case TimerFired(timer_id=timer_id):
@@ -135,12 +147,18 @@ def _write(event: Input | Due) -> dict[str, Any]:
             return {"due": kind.value, "step": step}
 
 
-def _read(given: dict[str, Any]) -> Input | Due:
+def _definition(given: Mapping[str, Any], run_retention_ms: int) -> Definition:
+    graph = read_graph(json.dumps(given["graph"]).encode())
+    return Definition(graph, run_retention_ms=run_retention_ms, content_hash=given["hash"])
+
+
+def _read(given: Mapping[str, Any], run_retention_ms: int) -> Input | Due:
     match given:
         case {"start": request, "incarnation": incarnation, "trace": trace}:
             return StartRequested(request=WorkflowRequest.model_validate(request), incarnation=incarnation, trace=trace)
         case {"request": request}:
-            return RequestMade(request=WorkflowRequest.model_validate(request))
+            target = _definition(given, run_retention_ms) if "graph" in given else None
+            return RequestMade(request=WorkflowRequest.model_validate(request), target=target)
         case {"result": result}:
             command = identifiers.parse_command_id(result["command_id"])
             return ResultReceived(result=ActionResult.model_validate(result), command=command)

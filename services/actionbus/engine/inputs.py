@@ -6,6 +6,7 @@ from actionbus.contracts.identifiers import CommandId
 from actionbus.contracts.requests import ChildReport, WorkflowRequest
 from actionbus.contracts.results import ActionResult
 from actionbus.contracts.run import Parent
+from actionbus.engine.definition import Definition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +20,10 @@ class StartRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestMade:
-    """A request about a run that should exist."""
+    """A request about a run that should exist. ``target``: the deployed definition that it is to go over to."""
 
     request: WorkflowRequest
+    target: Definition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ a request that was refused. The first is put back where it is needed, the second
 records that an action emitted only the topics are known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from actionbus.contracts import identifiers, payloads
@@ -14,7 +14,7 @@ from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, ActionResult, Emit, ResultKind
-from actionbus.contracts.run import RunStatus, Timer, TimerKind, WorkflowRun
+from actionbus.contracts.run import Timer, TimerKind, WorkflowRun
 from actionbus.engine import history
 from actionbus.engine.advance import advance
 from actionbus.engine.definition import Definition
@@ -33,6 +33,7 @@ _ASKED: Final = {
     EntryKind.STEP_COMPLETED: RequestKind.COMPLETE_STEP,
     EntryKind.STEP_COMPENSATED: RequestKind.COMPLETE_STEP,  # an undo by hand; what it gave is not read
     EntryKind.TIMER_CHANGED: RequestKind.CHANGE_TIMER,
+    EntryKind.RUN_MIGRATED: RequestKind.MIGRATE,
 }
 _ANSWERED: Final = {
     EntryKind.STEP_SUCCEEDED: ResultKind.SUCCEEDED,
@@ -44,9 +45,12 @@ _ANSWERED: Final = {
 _UNDOING: Final = (EntryKind.STEP_COMPENSATED, EntryKind.COMPENSATION_FAILED)
 
 
-def rebuild(definition: Definition, events: Sequence[WorkflowEvent], about: str) -> History:
-    """The history of a run from its events, oldest first, and the definition it is pinned to.
+def rebuild(
+    definition: Definition, events: Sequence[WorkflowEvent], about: str, others: Mapping[str, Definition] | None = None
+) -> History:
+    """The history of a run from its events, oldest first, and the definition that it began with.
 
+    ``others``: those that it was migrated to, by version.
     Raises Refused when the events do not say what led to them: their beginning is gone, or a newer version wrote them.
     """
     own = [event for event in events if event.version > 0]
@@ -56,7 +60,7 @@ def rebuild(definition: Definition, events: Sequence[WorkflowEvent], about: str)
                 f"the event of version {number} of run {event.run_id} is not there: a history begins with its run, and "
                 "the log keeps events for days only"
             )
-    rebuilding = _Rebuilding(definition)
+    rebuilding = _Rebuilding(definition, others or {})
     for event in own:
         rebuilding.add(event)
     return History(about=about, definition=definition, moments=tuple(rebuilding.moments))
@@ -65,70 +69,92 @@ def rebuild(definition: Definition, events: Sequence[WorkflowEvent], about: str)
 class _Rebuilding:
     """A history under way: what came so far, and the run that it led to."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, others: Mapping[str, Definition]) -> None:
         self.moments: list[Moment] = []
+        self._others = others
         self._definition = definition
         self._run: WorkflowRun | None = None
 
     def add(self, event: WorkflowEvent) -> None:
-        """Find what led to an event."""
-        self._hold_back(event.at)
+        """Find what led to an event.
+
+        Timers that make no event may have fired before it: in a pause, or of loops that need nobody. They are put back
+        one by one until the event comes.
+        """
         asked = event.entries[0].kind is EntryKind.REQUEST_ACCEPTED
-        answer = None if asked else _answer(event)
-        if asked:
-            self._take(_request(event), event.at, event)
-        elif answer is not None:
-            self._take(answer, event.at, event)
-        else:
-            self._take(self._timer(event), event.at, event)
+        given = _request(event, self._others) if asked else _answer(event)
+        told = _telling(event)
+        while (found := self._found(given, event)) is None:
+            if told.kind is EntryKind.STEP_TIMED_OUT and not self._has_begun(told):
+                self._begin(event, told)
+            elif (silent := self._silent(event.at)) is not None:
+                self._take(_due(silent), silent.due_at, None)
+            else:  # this engine makes something else of it
+                found = given or self._likely(event)
+                break
+        self._take(found, event.at, event)
+
+    def _found(self, given: Input | None, event: WorkflowEvent) -> Input | Due | None:
+        """What makes this very event come now: what was given, or a timer that is due."""
+        if given is not None:
+            return given if self._advance(given, event.at).event == event else None
+        due = (each for each in self._timers(event.at) if self._fired(each, event.at).event == event)
+        timer = next(due, None)
+        return None if timer is None else _due(timer)
 
     def _take(self, came: Input | Due, now: int, event: WorkflowEvent | None) -> None:
         recorded = {"event": None if event is None else history.plain(event)}
         moment = Moment(now=now, seq=len(self.moments) + 1, event=came, outcome=recorded)
-        self._run = self._advance(history.input_of(moment, self._run), now).run
+        given = history.input_of(moment, self._run)
+        self._run = self._advance(given, now).run
+        self._definition = history.pinned(self._definition, given, self._run)
         self.moments.append(moment)
 
     def _advance(self, came: Input, now: int) -> Transition:
         return advance(self._definition, self._run, came, now, len(self.moments) + 1)
 
-    def _hold_back(self, now: int) -> None:
-        """In a paused run what its time has come for is held, and where nothing else happens there is no event."""
-        if self._run is None or self._run.status is not RunStatus.PAUSED:
-            return
-        for timer in self._due(now):
-            if self._advance(TimerFired(timer_id=timer.id), now).event is None:
-                self._take(Due(kind=timer.kind, step=timer.step), timer.due_at, None)
+    def _fired(self, timer: Timer, now: int) -> Transition:
+        return self._advance(TimerFired(timer_id=timer.id), now)
 
-    def _timer(self, event: WorkflowEvent) -> Due:
-        """The timer that an event came of. Timers that are due fire in their order, also those that make no event."""
-        while due := self._due(event.at):
-            tried = [(each, self._advance(TimerFired(timer_id=each.id), event.at).event) for each in due]
-            for timer, comes in tried:
-                if comes is not None and comes.entries[0] == event.entries[0]:
-                    return Due(kind=timer.kind, step=timer.step)
-            if tried[0][1] is not None:
-                break
-            self._take(Due(kind=due[0].kind, step=due[0].step), due[0].due_at, None)
-        told = _telling(event)
-        if told.kind is EntryKind.STEP_TIMED_OUT:
-            return self._began(event, told)
-        if not due:
-            raise Refused(
-                f"the event of version {event.version} of run {event.run_id} begins with {told.kind}, and nothing that "
-                "this version of actionbus knows leads to that: rebuild it with the version that wrote it"
-            )
-        return Due(kind=due[0].kind, step=due[0].step)
-
-    def _due(self, now: int) -> list[Timer]:
+    def _timers(self, now: int) -> list[Timer]:
+        """Those that are due, in the order in which they fire."""
         timers = () if self._run is None else self._run.timers
         return sorted((each for each in timers if each.due_at <= now), key=lambda each: (each.due_at, each.id))
 
-    def _began(self, event: WorkflowEvent, told: EventEntry) -> Due:
+    def _silent(self, now: int) -> Timer | None:
+        return next((each for each in self._timers(now) if self._fired(each, now).event is None), None)
+
+    def _has_begun(self, told: EventEntry) -> bool:
+        timers = () if self._run is None else self._run.timers
+        return any((each.kind, each.step) == (TimerKind.START_TO_CLOSE, told.step) for each in timers)
+
+    def _begin(self, event: WorkflowEvent, told: EventEntry) -> None:
         """An attempt took too long, so a worker had begun it: at the earliest when it was scheduled."""
         steps = () if self._run is None else self._run.steps
         scheduled = next((step.scheduled_at for step in steps if step.path == told.step), event.at)
         self._take(_result(event, told, ResultKind.STARTED, undo=False), scheduled, None)
-        return Due(kind=TimerKind.START_TO_CLOSE, step=told.step)
+        if not self._has_begun(told):
+            raise _strange(event)
+
+    def _likely(self, event: WorkflowEvent) -> Due:
+        """A timer whose event begins as this one does, else the first that is due."""
+        due = self._timers(event.at)
+        if not due:
+            raise _strange(event)
+        fired = ((timer, self._fired(timer, event.at).event) for timer in due)
+        alike = (timer for timer, comes in fired if comes is not None and comes.entries[0] == event.entries[0])
+        return _due(next(alike, due[0]))
+
+
+def _due(timer: Timer) -> Due:
+    return Due(kind=timer.kind, step=timer.step)
+
+
+def _strange(event: WorkflowEvent) -> Refused:
+    return Refused(
+        f"the event of version {event.version} of run {event.run_id} begins with {event.entries[0].kind}, and nothing "
+        "that this version of actionbus knows leads to that: rebuild it with the version that wrote it"
+    )
 
 
 def _telling(event: WorkflowEvent) -> EventEntry:
@@ -136,7 +162,7 @@ def _telling(event: WorkflowEvent) -> EventEntry:
     return next((each for each in event.entries if each.kind is not EntryKind.INCIDENT_CLOSED), event.entries[0])
 
 
-def _request(event: WorkflowEvent) -> StartRequested | RequestMade:
+def _request(event: WorkflowEvent, others: Mapping[str, Definition]) -> StartRequested | RequestMade:
     accepted, *rest = event.entries
     told = rest[0]
     if told.kind is EntryKind.RUN_STARTED:
@@ -145,6 +171,8 @@ def _request(event: WorkflowEvent) -> StartRequested | RequestMade:
     if kind is None:
         raise Refused(f"the event of version {event.version} of run {event.run_id} answers a request by {told.kind}")
     said = payloads.decode(told.data or b"null")
+    if kind is RequestKind.MIGRATE:
+        return _migration(event, accepted, told, others)
     signal = said if kind is RequestKind.SIGNAL else {}
     return RequestMade(
         request=WorkflowRequest(
@@ -158,6 +186,25 @@ def _request(event: WorkflowEvent) -> StartRequested | RequestMade:
             reason=told.reason,
         )
     )
+
+
+def _migration(
+    event: WorkflowEvent, accepted: EventEntry, told: EventEntry, others: Mapping[str, Definition]
+) -> RequestMade:
+    said = payloads.decode(told.data or b"{}")
+    if said["to"] not in others:
+        raise Refused(
+            f"run {event.run_id} went over to version {said['to']} of {event.workflow}, which is not deployed"
+        )
+    request = WorkflowRequest(
+        request_id=accepted.request_id or "",
+        run_id=event.run_id,
+        kind=RequestKind.MIGRATE,
+        version=said["to"],
+        payload=payloads.encode(said["map"]),
+        reason=told.reason,
+    )
+    return RequestMade(request=request, target=others[said["to"]])
 
 
 def _start(event: WorkflowEvent, accepted: EventEntry, told: EventEntry) -> WorkflowRequest:

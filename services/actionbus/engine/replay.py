@@ -39,7 +39,9 @@ def replay(recorded: History, definition: Definition | None = None) -> Iterator[
     run = None
     for number, moment in enumerate(recorded.moments, start=1):
         try:
-            transition = advance(definition, run, history.input_of(moment, run), moment.now, moment.seq)
+            given = history.input_of(moment, run)
+            transition = advance(definition, run, given, moment.now, moment.seq)
+            definition = history.pinned(definition, given, transition.run)
             came = history.came(definition, transition, moment.seq)
         except Exception as error:  # noqa: BLE001 - whatever it is, it did not come when this was recorded
             comes = f"{type(error).__name__}: {error}"

@@ -4,7 +4,10 @@ Everything ends in a `Transition` or in an exception. `NotDeployed` and `Unseen`
 second try; any other one makes the input a dead letter.
 """
 
+from dataclasses import replace
+
 from actionbus.contracts.errors import Conflict, PayloadRefused
+from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, Emit, ResultKind
 from actionbus.contracts.run import WorkflowRun
 from actionbus.engine import advance as engine
@@ -35,6 +38,8 @@ def judge(charter: Charter, event: Input, run: WorkflowRun | None, now: int, seq
     definition = _definition(charter, event, run, now, certain=certain)
     if isinstance(definition, Transition):
         return definition  # nothing to be judged by: there is no such run, or no such workflow
+    if isinstance(event, RequestMade) and event.request.kind is RequestKind.MIGRATE:
+        event = replace(event, target=_target(charter, event.request, definition, certain=certain))
     transition = engine.advance(definition, run, event, now, seq)
     why = _unwritable(charter, transition)
     return transition if why is None else refuse(charter, event, run, now, seq, why=why)
@@ -85,6 +90,14 @@ def _definition(
             return verdict.rejected(request, None, f"there is no run {request.run_id}", now)
         case ResultReceived() | TimerFired() | ChildReported() | Admitted():
             return Transition(run=None, outcome=Outcome.STALE)
+
+
+def _target(charter: Charter, request: WorkflowRequest, definition: Definition, *, certain: bool) -> Definition | None:
+    """The definition that a run is to go over to; raises NotDeployed when it may have been deployed just now."""
+    found = charter.definitions.find(definition.name, request.version)
+    if found is None and not certain:
+        raise NotDeployed(definition.name)
+    return found
 
 
 def _as_failure(event: ResultReceived, why: ActionError) -> ResultReceived:
