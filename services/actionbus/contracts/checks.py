@@ -3,10 +3,10 @@
 How a graph is run stands in ``engine``; what cannot be known before a topic or a database is met, nowhere here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from actionbus.contracts import limiting
+from actionbus.contracts import limiting, saga
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import Limits
@@ -27,8 +27,13 @@ def check(graph: Graph, limits: Limits) -> None:
     """Raise DefinitionRefused with every mistake of a graph."""
     found = mistakes(graph, limits)
     if found:
-        listed = "".join(f"\n- {mistake.message}" for mistake in found)
-        raise DefinitionRefused(f"the workflow {graph.name} cannot be run as it is written:{listed}")
+        raise DefinitionRefused(told(graph, found))
+
+
+def told(graph: Graph, found: Sequence[Mistake], at: Callable[[str], str] = lambda _: "") -> str:
+    """All mistakes of a graph in words; ``at`` gives where the node with an id is written, empty: nobody knows."""
+    listed = "".join(f"\n- {at(each.node or '')}{each.message}" for each in found)
+    return f"the workflow {graph.name} cannot be run as it is written:{listed}"
 
 
 def mistakes(graph: Graph, limits: Limits) -> list[Mistake]:
@@ -37,7 +42,8 @@ def mistakes(graph: Graph, limits: Limits) -> list[Mistake]:
     if sizes:  # a graph beyond its limits is not walked through
         return [Mistake(None, each) for each in sizes]
     whole = [*_names(graph), *_actions(graph), *policy("undo_retry", graph.undo_retry)]
-    return [Mistake(None, each) for each in whole] + [*_nodes(graph, limits)]
+    unsafe = [Mistake(node, f"saga: {message}") for node, message in saga.mistakes(graph)]
+    return [Mistake(None, each) for each in whole] + [*_nodes(graph, limits)] + unsafe
 
 
 def _size(graph: Graph, limits: Limits) -> Iterator[str]:

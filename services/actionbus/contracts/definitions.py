@@ -60,6 +60,10 @@ class ActionSpec(Part):
     )
     emits: tuple[str, ...] = Field(default=(), description="Topics it may emit to.")
     limit: LimitPolicy | None = None
+    safe_to_leave: bool = Field(
+        default=False,
+        description="Whether what it did may stay when a run is undone, because it only reads for example.",
+    )
 
 
 class Graph(Part):
@@ -74,6 +78,10 @@ class Graph(Part):
     output: JsonValue = Field(default=None, description="Template of the run's result.")
     actions: dict[str, ActionSpec]
     run_timeout_ms: int | None = Field(default=None, gt=0)
+    saga: bool = Field(
+        default=False,
+        description="Refuse the graph unless all before its pivot can be undone and nothing after it fails for good.",
+    )
     undo_retry: RetryPolicy = Field(
         default=RetryPolicy(attempts=None),
         description="How compensations are tried again: without limit, unless stated.",

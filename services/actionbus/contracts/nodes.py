@@ -54,6 +54,7 @@ class StepNode(_Node):
         ge=HEARTBEAT_LEAST_MS,
         description="How long an attempt that began may say nothing; null: the action's own.",
     )
+    pivot: bool = Field(default=False, description="The point of no return; see the graph's ``saga``.")
 
 
 class EmitNode(_Node):

@@ -93,12 +93,10 @@ def plain(record: Record) -> dict[str, Any]:
 
 def write(history: History) -> str:
     """The document of a history."""
-    definition = history.definition
     document = {
         "about": history.about,
-        "graph": json.loads(definition.graph.canonical()),
-        "hash": definition.hash,
-        "run_retention_ms": definition.run_retention_ms,
+        **_told(history.definition),
+        "run_retention_ms": history.definition.run_retention_ms,
         "moments": [
             {"now": each.now, "seq": each.seq, "input": _write(each.event), "outcome": each.outcome}
             for each in history.moments
@@ -135,16 +133,19 @@ def _write(event: Input | Due) -> dict[str, Any]:
     match event:
         case StartRequested(request=request, incarnation=incarnation, trace=trace):
             return {"start": plain(request), "incarnation": incarnation, "trace": trace}
-        case RequestMade(request=request, target=None):
-            return {"request": plain(request)}
-        case RequestMade(request=request, target=Definition() as target):
-            return {"request": plain(request), "graph": json.loads(target.graph.canonical()), "hash": target.hash}
+        case RequestMade(request=request, target=target):
+            written = {"request": plain(request)}
+            return written if target is None else written | _told(target)
         case ResultReceived(result=result):
             return {"result": plain(result)}
         case TimerFired(timer_id=timer_id):
             return {"timer": timer_id}
         case Due(kind=kind, step=step):
             return {"due": kind.value, "step": step}
+
+
+def _told(definition: Definition) -> dict[str, Any]:
+    return {"graph": json.loads(definition.graph.canonical()), "hash": definition.hash}
 
 
 def _definition(given: Mapping[str, Any], run_retention_ms: int) -> Definition:

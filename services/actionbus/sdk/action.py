@@ -45,6 +45,8 @@ class Options(TypedDict, total=False):
     """The topics that ``ctx.emit`` may name."""
     encoding: EncodingName | Encoding
     """How its commands are written: ``avro``, or ``json`` for workers without Avro."""
+    safe_to_leave: bool
+    """Whether what it did may stay when a run is undone, because it only reads for example; see ``saga``."""
     max_concurrency: int
     """Attempts that one worker process runs at a time; 100 when left out."""
     limit: Limit | None
@@ -74,6 +76,7 @@ class Action(Generic[P, R]):
             self.start_to_close_ms = duration.milliseconds(options.get("timeout", DEFAULT_TIMEOUT), what="timeout")
             self.heartbeat_ms = duration.silence(options.get("heartbeat"))
             self.emits = tuple(_topic(each) for each in options.get("emits", ()))
+            self.safe_to_leave = options.get("safe_to_leave", False)
             self.max_concurrency = _positive("max_concurrency", options.get("max_concurrency", DEFAULT_CONCURRENCY))
             given = options.get("limit")
             self.limit = None if given is None else given.policy
@@ -144,6 +147,7 @@ class Action(Generic[P, R]):
             heartbeat_ms=self.heartbeat_ms,
             emits=self.emits,
             limit=self.limit,
+            safe_to_leave=self.safe_to_leave,
         )
 
 

@@ -65,6 +65,10 @@ class Draft:
         self._places[name] = writing.at
         return name
 
+    def at(self, node: str) -> str:
+        """Where a node is written, to stand before what is said about it; empty for one that nobody wrote down."""
+        return f"{self._places[node]}: " if node in self._places else ""
+
     def number(self, kind: str) -> str:
         """The default id of a node that has no better name: its kind, from the second one on with a number."""
         names = (kind if number == 1 else f"{kind}-{number}" for number in range(1, len(self._places) + 2))

@@ -50,6 +50,7 @@ class Flow(Outside):
         heartbeat: Duration | None = None,
         schedule_to_start: Duration | None = None,
         schedule_to_close: Duration | None = None,
+        pivot: bool = False,
     ) -> R:
         """Add a step that runs an action, and give a reference to what it will give.
 
@@ -57,7 +58,8 @@ class Flow(Outside):
         tried in order; without a match the step is retried, then the run is undone. ``retry`` and ``timeout`` (of one
         attempt) replace the action's own, as does ``heartbeat``, how long an attempt that began may say nothing;
         ``schedule_to_start`` limits how long an attempt waits for a worker, ``schedule_to_close`` all attempts
-        together. The step's id is the action's id.
+        together. ``pivot`` marks the point of no return of a workflow that is
+        declared with ``saga=True``. The step's id is the action's id.
         """
         return step.run(
             self._draft,
@@ -70,6 +72,7 @@ class Flow(Outside):
             heartbeat=heartbeat,
             schedule_to_start=schedule_to_start,
             schedule_to_close=schedule_to_close,
+            pivot=pivot,
         )
 
     def emit(self, topic: str, *, key: Any = None, value: Any = None, id: str | None = None) -> None:  # noqa: A002 - the user's word

@@ -30,6 +30,7 @@ def run(
     undo: Callable[[Any], Any] | None,
     on_failure: Sequence[Decision[Any]],
     retry: Retry | None,
+    pivot: bool,
     **limits: Any,
 ) -> Any:
     """Write a step down; ``limits`` are those of ``flow.run``, by their names there."""
@@ -50,6 +51,7 @@ def run(
         schedule_to_start_ms=writing.limit(limits["schedule_to_start"], "schedule_to_start"),
         schedule_to_close_ms=writing.limit(limits["schedule_to_close"], "schedule_to_close"),
         heartbeat_ms=writing.silence(limits["heartbeat"]),
+        pivot=pivot,
     )
     returns = action.signature.returns
     return draft.result(step, returns, shape.of(returns, "given"))

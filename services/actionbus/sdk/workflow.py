@@ -44,10 +44,12 @@ class Workflow(Generic[I, O]):
         timeout: Duration | None = None,
         undo_retry: Retry | None = None,
         limit: Limit | None = None,
+        saga: bool = False,
         declared_at: Place | None = None,
     ) -> None:
         self.declared_at = place.here() if declared_at is None else declared_at
         self.function = function
+        self.saga = saga
         try:
             self.id = identifiers.name("workflow id", id)
             self.version = identifiers.version(version)
@@ -113,11 +115,11 @@ class Workflow(Generic[I, O]):
             run_timeout_ms=self.run_timeout_ms,
             undo_retry=self.undo_retry,
             limit=self.limit,
+            saga=self.saga,
         )
-        try:
-            checks.check(graph, DEFAULT_LIMITS)
-        except DefinitionRefused as error:
-            raise DefinitionRefused(self.declared_at.says(str(error))) from error
+        found = checks.mistakes(graph, DEFAULT_LIMITS)
+        if found:
+            raise DefinitionRefused(self.declared_at.says(checks.told(graph, found, draft.at)))
         return graph, draft.actions, draft.children
 
     def _call_function(self, draft: Draft) -> Any:
@@ -192,12 +194,14 @@ def workflow(
     timeout: Duration | None = None,
     undo_retry: Retry | None = None,
     limit: Limit | None = None,
+    saga: bool = False,
 ) -> Declaring:
     """Declare the function below as a workflow: ``def name(flow: Flow, value: Type) -> Type``.
 
     A deployed version never changes: give a changed workflow a new ``version``. ``timeout`` limits a whole run;
     ``undo_retry`` says how compensations are tried again, without limit when left out. ``limit`` says how many runs may
-    be under way, and how often one may begin; other starts are accepted and wait.
+    be under way, and how often one may begin; other starts are accepted and wait. ``saga`` refuses the
+    workflow unless everything before its pivot can be undone and nothing after it can fail for good.
     """
     at = place.here()
 
@@ -210,6 +214,7 @@ def workflow(
             timeout=timeout,
             undo_retry=undo_retry,
             limit=limit,
+            saga=saga,
             declared_at=at,
         )
 
