@@ -1,5 +1,6 @@
 """`actionbus topics` and `actionbus deploy` on both kinds of broker, as a pipeline runs them."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from actionbus.kafka.admin import Admin
+from actionbus.kafka.connection import Connection
 from cli.installed import Dev
 from support import apache_kafka
 
@@ -93,6 +96,33 @@ def test_a_dry_run_says_what_would_change(cluster: Dev) -> None:
     told = cluster.command("deploy", "changed.py", "--dry-run", "-o", "table").stdout
     assert "hello@2, compared with hello@1:\n  step greet: start_to_close_ms is 5000, before none" in told
     assert "no run of it lives" in told
+
+
+def test_runs_that_cannot_be_counted_are_said_to_be_unknown(cluster: Dev, prefix: str) -> None:
+    """Where the state topic cannot be read the reason is told, and the deployment is done all the same."""
+    cluster.json("topics", "apply", "app.py")
+    cluster.json("deploy", "app.py")
+    state = f"{prefix}.workflow.state.v1"
+
+    connection = Connection(bootstrap_servers=cluster.environment["ACTIONBUS_KAFKA_BOOTSTRAP_SERVERS"])
+
+    async def there(*, delete: bool) -> bool:
+        async with Admin(connection) as admin:
+            if delete:
+                await admin.delete_topics([state])
+            return state in await admin.topics(state)
+
+    asyncio.run(there(delete=True))
+    cluster.until(lambda: not asyncio.run(there(delete=False)))
+    text = (cluster.folder / "app.py").read_text(encoding="utf-8")
+    (cluster.folder / "next.py").write_text(text.replace('version="1"', 'version="2"'), encoding="utf-8")
+    told = cluster.command("deploy", "next.py", "--dry-run", "-o", "table")
+    assert told.returncode == 0, told.stderr
+    assert "how many runs live is not known: " in told.stdout
+    assert state in told.stdout
+    row, _ = cluster.json("deploy", "next.py")
+    assert (row["verdict"], row["live_runs"]) == ("new", None)
+    assert state in row["uncounted"]
 
 
 def test_a_workflow_without_its_topics_is_refused(cluster: Dev, prefix: str) -> None:

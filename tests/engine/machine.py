@@ -4,6 +4,7 @@ Commands and results may be lost for a while, repeated, reordered, delayed beyon
 as transactional actions do, so the books can be held against what the run says.
 """
 
+import re
 from itertools import pairwise
 
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.commands import ActionCommand, CommandKind
+from actionbus.contracts.definitions import read_graph
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, ActionResult, ResultKind
@@ -39,6 +41,7 @@ class World(RuleBasedStateMachine):
         """A definition is deployed and a run of it asked for."""
         self.definition = definition
         self.definitions = {definition.version: definition}
+        self.names: dict[str, str] = {}  # what renamed nodes were called first
         self.run: WorkflowRun | None = None
         self.now, self.seq = START, 1
         self.inputs, self.transitions = [], []
@@ -168,6 +171,33 @@ class World(RuleBasedStateMachine):
         assert made.outcome is Outcome.APPLIED, made.event
         assert (made.run.steps, made.run.timers) == (before.steps, before.timers)
 
+    @rule(data=st.data(), luck=st.integers(0, 2))
+    @precondition(lambda self: self.run and not self.run.status.ended)
+    def renames(self, data, luck):
+        """Seldom, the run goes over to a version where a node has another id; only what workers know by name stays."""
+        if luck:
+            return
+        graph, number = self.definition.graph, len(self.definitions) + 1
+        old = data.draw(st.sampled_from(sorted({node.id for _, node, _ in graph.nodes()}) or ["root"]))
+        text = graph.canonical().decode().replace(f'"{old}"', f'"x{number}"')
+        target = compiled(read_graph(text.encode()).model_copy(update={"version": str(number)}))
+        self.definitions[target.version] = target
+        names = {} if old == "root" else {old: f"x{number}"}
+        request = WorkflowRequest(
+            request_id=f"migrate-{number}",
+            run_id="r-1",
+            kind=RequestKind.MIGRATE,
+            version=target.version,
+            payload=payloads.encode(names),
+        )
+        before = self.run
+        made = self.feed(RequestMade(request=request, target=target))
+        if made.outcome is Outcome.APPLIED:
+            self.names |= {new: self.names.get(old, old) for old, new in names.items()}
+        else:
+            assert self.run is before
+            assert "its workers know it by its name" in made.event.entries[0].reason
+
     @rule()
     def commits(self):
         """The transaction ends; the commands of what it scheduled go out."""
@@ -261,8 +291,18 @@ class World(RuleBasedStateMachine):
                 self.note(entry.step.removesuffix(".f"), payloads.decode(entry.data))
         return transition
 
+    def first(self, path):
+        """A path as it was before any node of it was renamed."""
+        return re.sub(r"x\d+", lambda found: self.names.get(found[0], found[0]), path)
+
+    def place(self, path):
+        """The node at a path of whatever version has it."""
+        found = (each.place(path) for each in reversed(self.definitions.values()))
+        return next(each for each in found if each is not None)
+
     def note(self, path, value):
         """An output that later nodes may read; a fallback's is that of its step."""
+        path = self.first(path)
         assert path not in self.outputs, f"{path} has given an output twice"
         self.outputs[path] = value["v"]
 
@@ -278,7 +318,7 @@ class World(RuleBasedStateMachine):
                 given = payloads.decode(command.input)
                 assert given["given"] == 5
                 for read, source in zip(given["reads"], sources, strict=True):
-                    assert source not in self.outputs or read == self.outputs[source]
+                    assert read == self.outputs.get(self.first(source), read)
             self.sent[command.command_id] = command
 
     def reads(self, path):

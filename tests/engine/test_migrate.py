@@ -206,6 +206,29 @@ def test_what_is_read_must_be_there_and_fit(before, after, why):
     assert why in stays(play, new(A, B, **after))
 
 
+def test_what_stood_in_for_a_step_is_checked_only_where_the_schema_changed():
+    """A value that a rule gave need not fit the step's action, neither before nor after."""
+    text = action("a", output_schema={"type": "string"})
+    nodes = step("a", on(None, go_on_with(None))), B
+    play = started(workflow(*nodes, actions=[text], output=ref("steps", "a")))
+    play.fails("a")
+    goes(play, new(*nodes, actions=[text], output=[ref("steps", "a")]))
+    play.succeeds("b")
+    assert play.run.output == b"[null]"
+
+
+def test_a_node_that_is_no_step_and_waits_like_one_must_be_the_same():
+    """Where a kind of node keeps what only steps keep, nothing is guessed: the node has to be the very same."""
+    play = started(workflow(A, B))
+    fields = {"status": "SCHEDULED", "attempt": 1, "path": "a"}
+    for after, applied in ((sleep("a", 1), True), (sleep("a", 2), False)):
+        old, run = workflow(sleep("a", 1), B), play.run
+        run = run.replace(definition_hash=old.hash, steps=tuple(each.replace(**fields) for each in run.steps))
+        moved = migrate(run, old, new(after, B), {})
+        assert (not isinstance(moved, Refusal)) is applied
+    assert moved == Refusal(reason="a is under way, and is another one in version 2")
+
+
 def test_what_nothing_reads_any_more_goes():
     """Outputs and the input that only the old version would have read are forgotten."""
     play = started(workflow(A, B, output=[ref("input"), ref("steps", "a")]), 7)

@@ -12,6 +12,7 @@ from actionbus.contracts import identifiers
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import Conflict, DefinitionRefused, Refused
 from actionbus.contracts.events import WorkflowEvent
+from actionbus.contracts.limits import Limits
 from actionbus.contracts.topics import Topics
 from actionbus.engine import history, rebuild, replay
 from actionbus.engine.definition import Definition
@@ -51,7 +52,7 @@ def replay_histories(
     rows: list[Row] = []
     moments = 0
     for file in files:
-        recorded = _read(file)
+        recorded = _read(file, settings.limits)
         moments += len(recorded.moments)
         other = None if definition is None else _of(recorded, others, definition)
         rows += [_row(file, each) for each in replay.replay(recorded, other)]
@@ -79,9 +80,9 @@ async def recorded(settings: Settings, events: Sequence[WorkflowEvent]) -> str:
     return history.write(rebuild.rebuild(versions[first.definition_version], events, about, versions))
 
 
-def _read(file: Path) -> History:
+def _read(file: Path, limits: Limits) -> History:
     try:
-        return history.read(file.read_bytes(), str(file))
+        return history.read(file.read_bytes(), str(file), limits)
     except OSError as error:
         raise Refused(f"{file} cannot be read: {error.strerror}") from error
 

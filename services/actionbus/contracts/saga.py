@@ -74,7 +74,7 @@ def _fails(node: Node) -> str | None:
     """How a node can fail for good by itself; None when it cannot."""
     match node:
         case StepNode() if not _goes_on(node.rules):
-            return f"it can fail for good, {_LEFT}: give it a last rule for any error, to continue with a value or to pause"
+            return f"it can fail for good, {_LEFT}: give it a last rule for any error that pauses or gives a value"
         case RaiseNode():
             return f"it fails, {_LEFT}: {_ANSWER}"
         case WaitNode(timeout_ms=int(), on_timeout=None):

@@ -12,6 +12,7 @@ from typing import Any, Final
 from actionbus.contracts import identifiers
 from actionbus.contracts.definitions import read_graph
 from actionbus.contracts.errors import IdentifierRefused, Refused
+from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.contracts.model import Record
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.results import ActionResult
@@ -105,22 +106,18 @@ def write(history: History) -> str:
     return json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
-def read(data: bytes, name: str) -> History:
-    """The history in a document; raises Refused, with the ``name`` of the document, when it holds none."""
+def read(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> History:
+    """The history in a document, to be folded within these limits.
+
+    Raises Refused, with the ``name`` of the document, when it holds none.
+    """
     try:
         document = json.loads(data)
+        more = {"limits": limits, "run_retention_ms": document["run_retention_ms"]}
         return History(
             about=document["about"],
-            definition=_definition(document, document["run_retention_ms"]),
-            moments=tuple(
-                Moment(
-                    now=each["now"],
-                    seq=each["seq"],
-                    event=_read(each["input"], document["run_retention_ms"]),
-                    outcome=dict(each["outcome"]),
-                )
-                for each in document["moments"]
-            ),
+            definition=_definition(document, **more),
+            moments=tuple(_moment(each, more) for each in document["moments"]),
         )
     except (ValueError, LookupError, TypeError, IdentifierRefused) as error:
         raise Refused(
@@ -148,17 +145,22 @@ def _told(definition: Definition) -> dict[str, Any]:
     return {"graph": json.loads(definition.graph.canonical()), "hash": definition.hash}
 
 
-def _definition(given: Mapping[str, Any], run_retention_ms: int) -> Definition:
+def _definition(given: Mapping[str, Any], **more: Any) -> Definition:
     graph = read_graph(json.dumps(given["graph"]).encode())
-    return Definition(graph, run_retention_ms=run_retention_ms, content_hash=given["hash"])
+    return Definition(graph, content_hash=given["hash"], **more)
 
 
-def _read(given: Mapping[str, Any], run_retention_ms: int) -> Input | Due:
+def _moment(given: Mapping[str, Any], more: dict[str, Any]) -> Moment:
+    event = _read(given["input"], more)
+    return Moment(now=given["now"], seq=given["seq"], event=event, outcome=dict(given["outcome"]))
+
+
+def _read(given: Mapping[str, Any], more: dict[str, Any]) -> Input | Due:
     match given:
         case {"start": request, "incarnation": incarnation, "trace": trace}:
             return StartRequested(request=WorkflowRequest.model_validate(request), incarnation=incarnation, trace=trace)
         case {"request": request}:
-            target = _definition(given, run_retention_ms) if "graph" in given else None
+            target = _definition(given, **more) if "graph" in given else None
             return RequestMade(request=WorkflowRequest.model_validate(request), target=target)
         case {"result": result}:
             command = identifiers.parse_command_id(result["command_id"])

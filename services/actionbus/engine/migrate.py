@@ -5,7 +5,7 @@ name that the step had, because workers know both by it. What is done must not b
 before it may have been left out. What the new version reads of what is done must have been kept, and fit.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,17 +89,17 @@ def _migrated(run: WorkflowRun, old: Definition, new: Definition, names: Mapping
     renaming = Renaming(old, new, names)
     moved, held = _scopes(renaming, run)
     kept = outputs.Kept(renaming, moved)
-    begun = run.ending is None
+    undone = run.ending is not None  # then nothing is read any more
     return run.replace(
         definition_version=new.version,
         definition_hash=new.hash,
-        input=kept.run_input(run) if begun else None,
+        input=None if undone else kept.run_input(run),
         scopes=moved,
-        steps=tuple(_steps(renaming, run, kept.steps(run) if begun else [])),
+        steps=_steps(renaming, run, kept),
         timers=tuple(
             timer if timer.step is None else timer.replace(step=renaming.path(timer.step)) for timer in run.timers
         ),
-        compensations=tuple(steps.undo(renaming, each, run) for each in run.compensations),
+        compensations=tuple(steps.undo(renaming, each) for each in run.compensations),
         incident=run.incident and run.incident.replace(step=renaming.path(run.incident.step or ROOT)),
         signals=_signals(run, new),
         held=held,
@@ -113,7 +113,7 @@ def _scopes(renaming: Renaming, run: WorkflowRun) -> tuple[tuple[ScopeState, ...
     entered: dict[str, str] = {}
     for scope in run.scopes:
         outputs.check_gathered(renaming, scope)
-        node = renaming.place(scope.path)[1].node
+        node = renaming.spot(scope.path).there.node
         turn = turns.get(scope.path) if node.kind == "sequence" else None
         there, child = scopes.moved(renaming, scope, turn)
         moved.append(there)
@@ -126,11 +126,14 @@ def _scopes(renaming: Renaming, run: WorkflowRun) -> tuple[tuple[ScopeState, ...
     return tuple(moved), held
 
 
-def _steps(renaming: Renaming, run: WorkflowRun, kept: list[StepState]) -> Iterator[StepState]:
-    yield from kept
-    for step in run.steps:
-        if step.status is not StepStatus.SUCCEEDED:
-            yield steps.moved(renaming, step)
+def _steps(renaming: Renaming, run: WorkflowRun, kept: outputs.Kept) -> tuple[StepState, ...]:
+    """The steps in their order: those under way, and the outputs that will still be read."""
+    found = [
+        kept.step(step) if step.status is StepStatus.SUCCEEDED else steps.moved(renaming, step) for step in run.steps
+    ]
+    there = tuple(step for step in found if step is not None)
+    kept.check({step.path for step in there if step.status is StepStatus.SUCCEEDED})
+    return there
 
 
 def _signals(run: WorkflowRun, new: Definition) -> Any:

@@ -1,12 +1,14 @@
 """What a run keeps of what is done, for another definition: what that reads must be there and fit, the rest goes."""
 
+from collections.abc import Collection
+
 from actionbus.contracts import payloads
 from actionbus.contracts.errors import PayloadRefused
-from actionbus.contracts.run import ScopeState, StepState, StepStatus, WorkflowRun
+from actionbus.contracts.run import ScopeState, StepState, WorkflowRun
 from actionbus.engine import gathering
 from actionbus.engine.liveness import RUN_INPUT
 from actionbus.engine.migration import scopes
-from actionbus.engine.migration.renaming import Renaming, Stays
+from actionbus.engine.migration.renaming import Renaming, Spot, Stays
 from actionbus.engine.paths import below, beside, static
 from actionbus.engine.shapes.map import Counts
 
@@ -22,26 +24,21 @@ class Kept:
         forget = self._new.liveness.forget.items()
         self._last = {source: last for last, sources in forget for source in sources}
 
-    def steps(self, run: WorkflowRun) -> list[StepState]:
-        """The outputs that the new definition reads; raises Stays when one is not there or does not fit."""
-        kept: list[StepState] = []
-        for step in run.steps:
-            found = self._renaming.find(step.path) if step.status is StepStatus.SUCCEEDED else None
-            if (
-                found is None
-                or found[1].path not in self._new.liveness.read
-                or not self._wanted(found[1].path, found[0])
-            ):
-                continue
-            path, place = found
-            if place.node.kind == "step":
-                self._check(step, place.node.call.action)
-            kept.append(step.replace(path=path))
-        there = {step.path for step in kept}
+    def step(self, step: StepState) -> StepState | None:
+        """An output as the new definition reads it, None when nothing there will; raises Stays when it does not fit."""
+        spot = self._renaming.find(step.path)
+        if spot is None or spot.there.path not in self._new.liveness.read:
+            return None
+        if not self._wanted(spot.there.path, spot.path):
+            return None
+        self._check(step, spot)
+        return step.replace(path=spot.path)
+
+    def check(self, there: Collection[str]) -> None:
+        """Raise Stays when something that will be read is not among the paths of the outputs that are there."""
         for path in self._read():
             if path not in there:
                 raise Stays(f"version {self._new.version} reads what {path} gave, and that was not kept")
-        return kept
 
     def run_input(self, run: WorkflowRun) -> bytes | None:
         """The run's input, if it is still read; raises Stays when it is not there or does not fit."""
@@ -73,17 +70,22 @@ class Kept:
         last = self._last.get(source)
         return last is None or not any(below(beside(last, path), each) for each in self._done)
 
-    def _check(self, step: StepState, action: str) -> None:
+    def _check(self, step: StepState, spot: Spot) -> None:
+        """An output fits where the schema is as it was: what stood in for the step need not have fitted it."""
+        if spot.there.node.kind != "step":
+            return
+        old, new = spot.here.plan.action, spot.there.plan.action
+        if old.output_schema == new.output_schema:
+            return
         try:
-            self._new.output_of(action).check(payloads.decode(step.output or b"null"))
+            self._new.output_of(new.id).check(payloads.decode(step.output or b"null"))
         except PayloadRefused as refused:
             raise Stays(f"what {step.path} gave does not fit version {self._new.version}: {refused}") from None
 
 
 def check_gathered(renaming: Renaming, scope: ScopeState) -> None:
     """Raise Stays when the outputs that come one by one were not gathered so far, and will be read."""
-    path, there = renaming.place(scope.path)
-    here = static(scope.path)
+    path, here, there = renaming.spot(scope.path)
     came = Counts.of(scope).done if there.node.kind == "map" else gathering.count(scope.gathered)
-    if came and there.path in renaming.new.wanted and here not in renaming.old.wanted:
+    if came and there.path in renaming.new.wanted and here.path not in renaming.old.wanted:
         raise Stays(f"version {renaming.new.version} reads what {path} gives, and what came so far was not kept")

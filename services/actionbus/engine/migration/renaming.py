@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from actionbus.contracts import templates
 from actionbus.contracts.errors import InvariantBroken
@@ -15,6 +15,14 @@ _PART: Final = re.compile(r"\[\d+\]|[^.\[]+")
 
 class Stays(Exception):
     """Why a run has to stay on its version, in words."""
+
+
+class Spot(NamedTuple):
+    """A place of a run: its path in the new definition, and the nodes that stand there in the old and the new one."""
+
+    path: str
+    here: Place
+    there: Place
 
 
 class Renaming:
@@ -40,33 +48,32 @@ class Renaming:
         """The id that a node has in the new definition, if it has one."""
         return self._names.get(node, node)
 
-    def find(self, path: str) -> tuple[str, Place] | None:
+    def find(self, path: str) -> Spot | None:
         """Where the node at a run's path stands in the new definition; None when no node of its kind stands there.
 
         Every node around it has to be of its kind as well: that is what its position is.
         """
         before = after = ROOT
-        found = self.new.places[ROOT]
+        here, there = self.old.places[ROOT], self.new.places[ROOT]
         for part in _PART.findall(path):
-            around = self._before(before)
             if part.startswith("["):
                 before, after = f"{before}{part}", f"{after}{part}"
             else:
                 # Below a step stand its fallbacks, under the ids of their actions, which are no ids of nodes.
-                name = part if around.node.kind == "step" else self.name(part)
+                name = part if here.node.kind == "step" else self.name(part)
                 before, after = f"{before}.{part}".lstrip("."), f"{after}.{name}".lstrip(".")
-            there = self.new.place(after)
-            if there is None or there.node.kind != self._before(before).node.kind:
+            here, found = self._before(before), self.new.place(after)
+            if found is None or found.node.kind != here.node.kind:
                 return None
-            found = there
-        return after, found
+            there = found
+        return Spot(after, here, there)
 
     def path(self, path: str) -> str:
         """The same as a path; raises Stays when there is no such place."""
-        return self.place(path)[0]
+        return self.spot(path).path
 
-    def place(self, path: str) -> tuple[str, Place]:
-        """The same; raises Stays when there is no such place."""
+    def spot(self, path: str) -> Spot:
+        """The same as ``find``; raises Stays when there is no such place."""
         found = self.find(path)
         if found is None:
             node = self._before(path).node

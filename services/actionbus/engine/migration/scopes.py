@@ -19,9 +19,7 @@ def moved(renaming: Renaming, scope: ScopeState, entering: str | None) -> tuple[
 
     ``entering``: the path of a node inside it whose turn has come and that was held back. Raises Stays.
     """
-    path, there = renaming.place(scope.path)
-    here = renaming.old.place(scope.path)
-    assert here is not None  # noqa: S101 - the renaming has looked it up
+    path, here, there = renaming.spot(scope.path)
     match there.node.kind:
         case "sequence":
             cursor = _sequence(renaming, here, there, scope, begun=entering is None)
@@ -56,7 +54,7 @@ def _sequence(renaming: Renaming, here: Place, there: Place, scope: ScopeState, 
     done = {renaming.name(each) for each in here.plan.ids[: scope.cursor]}
     ids = there.plan.ids
     if begun:
-        renaming.place(f"{scope.path}.{current}".lstrip("."))
+        renaming.spot(f"{scope.path}.{current}".lstrip("."))
         cursor = ids.index(renaming.name(current))
     else:  # nothing of it is under way, so that also what is new may come first
         cursor = next((place for place, each in enumerate(ids) if each not in done), len(ids))

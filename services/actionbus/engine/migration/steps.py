@@ -4,17 +4,18 @@ from typing import Any
 
 from actionbus.contracts import payloads
 from actionbus.contracts.decisions import Call, Fallback
-from actionbus.contracts.run import Compensation, StepState, StepStatus, WorkflowRun
+from actionbus.contracts.run import Compensation, StepState, StepStatus
+from actionbus.engine.definition import Place
 from actionbus.engine.migration.renaming import Renaming, Stays
 
 
 def moved(renaming: Renaming, step: StepState) -> StepState:
     """A step that is under way or being undone, under the new definition; raises Stays."""
-    path, there = renaming.place(step.path)
-    here = renaming.old.place(step.path)
-    assert here is not None  # noqa: S101 - the renaming has looked it up
+    path, here, there = renaming.spot(step.path)
     plan, version = there.plan, renaming.new.version
-    if step.status is StepStatus.COMPENSATING:
+    if there.node.kind != "step":
+        _same_node(renaming, step.path, here, there)
+    elif step.status is StepStatus.COMPENSATING:
         _same_name(step.path, path)
         _same_action(renaming, here.plan.action.id, plan.action.id, step.path)
         _same_action(renaming, step.action, step.action, step.path)
@@ -30,12 +31,12 @@ def moved(renaming: Renaming, step: StepState) -> StepState:
     return step.replace(path=path, resolution=_resolution(renaming, step, here, there))
 
 
-def undo(renaming: Renaming, registered: Compensation, run: WorkflowRun) -> Compensation:
+def undo(renaming: Renaming, registered: Compensation) -> Compensation:
     """What undoes a step that is done or under way: it stays as it was registered. Raises Stays."""
-    del run
-    path, there = renaming.place(registered.step)
-    here = renaming.old.place(registered.step)
-    assert here is not None  # noqa: S101 - the renaming has looked it up
+    path, here, there = renaming.spot(registered.step)
+    if there.node.kind != "step":
+        _same_node(renaming, registered.step, here, there)
+        return registered
     _same_name(registered.step, path)
     _same_action(renaming, here.plan.action.id, there.plan.action.id, registered.step)
     _same_action(renaming, registered.action, registered.action, registered.step)
@@ -45,6 +46,12 @@ def undo(renaming: Renaming, registered: Compensation, run: WorkflowRun) -> Comp
 def _same_name(before: str, after: str) -> None:
     if before != after:
         raise Stays(f"{before} cannot become {after}: its workers know it by its name, and so does what undoes it")
+
+
+def _same_node(renaming: Renaming, path: str, here: Place, there: Place) -> None:
+    """Whether a node that waits as steps do, and is none, is the very same one."""
+    if here.node != there.node:
+        raise Stays(f"{path} is under way, and is another one in version {renaming.new.version}")
 
 
 def _same_action(renaming: Renaming, before: str, after: str, path: str) -> None:
