@@ -88,6 +88,8 @@ def test_a_run_under_way_is_recorded_as_far_as_it_is(dev: Dev) -> None:
     dev.json("runs", "start", "wait", json.dumps(str(dev.folder / "never")), "--id", "recorded-2")
     assert dev.command("runs", "history", "recorded-2", "--export", "under-way.json").returncode == 0
     assert _replay("under-way.json", folder=dev.folder).returncode == 0
+    dev.command("runs", "start", "nothing", "1", "--id", "never-1")
+    assert "run never-1 never began" in dev.refused(2, "runs", "history", "never-1", "--export", "never.json")
     assert "cannot be written" in dev.refused(2, "runs", "history", "recorded-2", "--export", "no-folder/a.json")
 
 

@@ -401,7 +401,7 @@ def test_a_paused_run_must_have_something_left_to_do():
     play = started(workflow(A, B))
     play.pauses()
     play.succeeds("a")
-    assert "version 2 has nothing left to do after a" in stays(play, new(A))
+    assert "version 2 has nothing left to do where b would come next" in stays(play, new(A))
     assert "a is done, and comes after" in stays(play, new(B, A))
 
 

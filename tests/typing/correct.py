@@ -59,7 +59,14 @@ async def delete_user(ctx: ActionContext, user_id: str) -> None:
     ctx.log.info("deleting", user_id=user_id)
 
 
-@action(id="send-mail", retry=Retry(attempts=3, initial="1s"), timeout="5s", emits=["mails"], limit=Limit(rate="9/1s"))
+@action(
+    id="send-mail",
+    retry=Retry(attempts=3, initial="1s"),
+    timeout="5s",
+    emits=["mails"],
+    limit=Limit(rate="9/1s"),
+    safe_to_leave=True,
+)
 def send_mail(email: str) -> Mail:
     """Without a context, synchronous."""
     return Mail(message_id=email)
@@ -117,10 +124,10 @@ def user_signup(flow: Flow, signup: Signup) -> Receipt:
     return flow.output(Receipt, user_id=user.id, message_id=mail.message_id)
 
 
-@workflow(id="tick", version="1")
+@workflow(id="tick", version="1", saga=True)
 def tick(flow: Flow) -> None:
     """Takes nothing, gives nothing."""
-    flow.run(send_mail("root@localhost"))
+    flow.run(send_mail("root@localhost"), pivot=True)
 
 
 def apologetic(failure: Failure) -> Mail:

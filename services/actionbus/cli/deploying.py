@@ -12,7 +12,7 @@ from actionbus.cli import output, session, targets
 from actionbus.cli.output import Format, Output, Row
 from actionbus.client import census
 from actionbus.contracts.definitions import Graph
-from actionbus.contracts.errors import AccessRefused, TopicMissing, Unavailable
+from actionbus.contracts.errors import AccessRefused, DefinitionRefused, RecordUnreadable, TopicMissing, Unavailable
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin
 from actionbus.process.settings import Settings
@@ -90,7 +90,7 @@ async def _count(
     runs = census.live(session.connection(settings), Topics(settings.prefix), session.codec(settings), names)
     try:
         return await preview.count(runs, known, graphs, settings.limits), None
-    except (AccessRefused, TopicMissing, Unavailable) as error:
+    except (AccessRefused, TopicMissing, Unavailable, RecordUnreadable, DefinitionRefused) as error:
         return {}, str(error)
 
 

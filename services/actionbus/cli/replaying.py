@@ -66,7 +66,9 @@ def replay_histories(
 
 async def recorded(settings: Settings, events: Sequence[WorkflowEvent]) -> str:
     """The history of a run as a document; raises Conflict without its definition, Refused when events are gone."""
-    first = next((event for event in events if event.version), events[0])
+    first = next((event for event in events if event.version), None)
+    if first is None:
+        raise Refused(f"run {events[0].run_id} never began: there are only verdicts on requests, and no history")
     key = identifiers.definition_key(first.workflow, first.definition_version)
     known = await deploy.deployed(session.connection(settings), Topics(settings.prefix), session.codec(settings))
     if key not in known:
@@ -77,7 +79,10 @@ async def recorded(settings: Settings, events: Sequence[WorkflowEvent]) -> str:
         if each.name == first.workflow
     }
     about = f"run {first.run_id} of {key}"
-    return history.write(rebuild.rebuild(versions[first.definition_version], events, about, versions))
+    told = rebuild.rebuild(versions[first.definition_version], events, about, versions)
+    if differ := len(list(replay.replay(told))):
+        output.note(f"this version of actionbus already makes something else of it, differences: {differ}")
+    return history.write(told)
 
 
 def _read(file: Path, limits: Limits) -> History:

@@ -15,9 +15,9 @@ _FREE: Final = ("map", "sleep")  # kinds whose scope means the same whatever els
 
 
 def moved(renaming: Renaming, scope: ScopeState, entering: str | None) -> tuple[ScopeState, str | None]:
-    """A scope as the new definition reads it, and the path of the node that is entered next if ``entering`` was to be.
+    """A scope as the new definition reads it; of a sequence also the path of the node that is entered next.
 
-    ``entering``: the path of a node inside it whose turn has come and that was held back. Raises Stays.
+    ``entering``: the path of the node of a sequence whose turn has come and that was held back. Raises Stays.
     """
     path, here, there = renaming.spot(scope.path)
     match there.node.kind:
@@ -45,7 +45,7 @@ def moved(renaming: Renaming, scope: ScopeState, entering: str | None) -> tuple[
             raise Stays(f"{scope.path} is under way, and is another {kind} in version {renaming.new.version}")
         case _:
             pass
-    return scope.replace(path=path), None if entering is None else renaming.path(entering)
+    return scope.replace(path=path), None
 
 
 def _sequence(renaming: Renaming, here: Place, there: Place, scope: ScopeState, *, begun: bool) -> int:
@@ -59,7 +59,7 @@ def _sequence(renaming: Renaming, here: Place, there: Place, scope: ScopeState, 
     else:  # nothing of it is under way, so that also what is new may come first
         cursor = next((place for place, each in enumerate(ids) if each not in done), len(ids))
         if cursor == len(ids):
-            raise Stays(f"version {version} has nothing left to do after {here.plan.ids[scope.cursor - 1]}")
+            raise Stays(f"version {version} has nothing left to do where {current} would come next")
     for each in ids[:cursor]:
         if each not in done:
             raise Stays(f"{each} comes before {current} in version {version}, and was not carried out")
