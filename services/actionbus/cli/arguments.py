@@ -17,6 +17,9 @@ Step = Annotated[str, typer.Argument(help="The path of the step, as `runs show` 
 Reason = Annotated[str, typer.Option(help="Why, for the history.")]
 By = Annotated[str | None, typer.Option(help="Who asks, for the history; your user's name when not given.")]
 RequestId = Annotated[str | None, typer.Option(help="The same id asked again has one effect.")]
+BeginAt = Annotated[
+    str | None, typer.Option(help="When its first step is due, as in 2026-12-24T18:00:00+01:00; at once if not given.")
+]
 Debounce = Annotated[
     str | None,
     typer.Option(help="Begin after so long, as in 30s; the same start before that gives it its input and time."),

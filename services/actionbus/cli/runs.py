@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from actionbus.cli import arguments, migrating, operating, output, replaying, session, showing, story
-from actionbus.cli.arguments import By, Debounce, PartitionKey, Priority, Reason, RequestId, RunId
+from actionbus.cli.arguments import BeginAt, By, Debounce, PartitionKey, Priority, Reason, RequestId, RunId
 from actionbus.cli.output import Format, Output
 from actionbus.client import Client, RunHandle
 from actionbus.client.interface import Asked
@@ -38,10 +38,6 @@ IfExists = Annotated[
     Literal["reject", "return", "replace"],
     typer.Option(help="What happens where a run has this id; only one that has ended is replaced."),
 ]
-At = Annotated[
-    str | None,
-    typer.Option(help="When its first step is due, as in 2026-12-24T18:00:00+01:00; at once if not given."),
-]
 
 
 @app.command()
@@ -55,7 +51,7 @@ def start(
     version: Annotated[str | None, typer.Option(help="The definition's version; the newest when not given.")] = None,
     signal: WithSignal = None,
     if_exists: IfExists = "reject",
-    at: At = None,
+    at: BeginAt = None,
     debounce: Debounce = None,
     priority: Priority = 0,
     partition_key: PartitionKey = None,
@@ -70,9 +66,7 @@ def start(
     """Start a run and print its id, or with --result what it gave."""
     settings = session.settings()
     value = arguments.value(input_text, "input")
-    named, payload = _signal(signal, run_id)
-    if named is not None and (debounce is not None or partition_key is not None or priority):
-        raise Refused("--signal does not go with --debounce, --partition-key and --priority: start the run first")
+    named, payload = _signal(signal, run_id, alone=not (debounce or partition_key or priority))
     more: Any = {
         "version": version, "request_id": request_id, "reason": reason, "requested_by": arguments.user(by), "wait": wait
     }  # fmt: skip
@@ -232,10 +226,12 @@ def _export(file: Path, text: str) -> None:
     output.note(f"wrote {file}: `actionbus replay {file}` folds it again")
 
 
-def _signal(text: str | None, run_id: str | None) -> tuple[str | None, Any]:
-    """The name and the payload in NAME=JSON."""
+def _signal(text: str | None, run_id: str | None, *, alone: bool) -> tuple[str | None, Any]:
+    """The name and the payload in NAME=JSON; ``alone``: nothing else is said that only a start can mean."""
     if text is None:
         return None, None
+    if not alone:
+        raise Refused("--signal does not go with --debounce, --partition-key and --priority: start the run first")
     if run_id is None:
         raise Refused("--signal needs --id: a run that gets a signal has an id that its senders know")
     name, given, payload = text.partition("=")

@@ -119,7 +119,7 @@ def _request(  # noqa: PLR0917 - what advance was given, taken apart
     return _after(draft, Outcome.APPLIED)
 
 
-def _carry_out(  # noqa: C901, PLR0911 - a table of cases
+def _carry_out(  # noqa: C901, PLR0911, PLR0912 - a table of cases
     draft: Draft, request: WorkflowRequest, target: Definition | None
 ) -> str | None:
     """Do what was asked; the reason when it is refused."""
