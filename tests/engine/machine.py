@@ -21,7 +21,6 @@ from actionbus.engine.advance import advance
 from actionbus.engine.dispatch import commands
 from actionbus.engine.history import pinned
 from actionbus.engine.inputs import Admitted, RequestMade, ResultReceived, StartRequested, TimerFired
-from actionbus.engine.paths import below
 from actionbus.engine.rebuild import rebuild
 from actionbus.engine.replay import replay
 from actionbus.engine.transition import Outcome
@@ -392,9 +391,7 @@ class World(RuleBasedStateMachine):
     def balances(self):
         """What was done and has an undo is undone, unless the run says that it is done; undos ran last first."""
         entries = [entry for each in self.transitions if each.event for entry in each.event.entries]
-        books = Books(
-            self.definition, self.run.status, entries, self.by_hand, place=self.place, first=self.first
-        )
+        books = Books(self.definition, self.run.status, entries, self.by_hand, place=self.place, first=self.first)
         assert books.last_first(), "not last first"
         for path, kept in books.wanted():
             key = identifiers.step_key("r-1", "0", path)

@@ -7,19 +7,27 @@ from a run's events (``rebuild``) there is the event and nothing else. How one i
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from actionbus.contracts import identifiers
 from actionbus.contracts.definitions import read_graph
 from actionbus.contracts.errors import IdentifierRefused, Refused
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.contracts.model import Record
-from actionbus.contracts.requests import WorkflowRequest
+from actionbus.contracts.requests import ChildReport, WorkflowRequest
 from actionbus.contracts.results import ActionResult
-from actionbus.contracts.run import TimerKind, WorkflowRun
+from actionbus.contracts.run import Parent, TimerKind, WorkflowRun
 from actionbus.engine.definition import Definition
 from actionbus.engine.dispatch import commands
-from actionbus.engine.inputs import Input, RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.inputs import (
+    Admitted,
+    ChildReported,
+    Input,
+    RequestMade,
+    ResultReceived,
+    StartRequested,
+    TimerFired,
+)
 from actionbus.engine.transition import Transition
 
 RESULTS: Final = "actionbus.workflow.results.v1"
@@ -126,7 +134,7 @@ def read(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> History:
         ) from error
 
 
-def _write(event: Input | Due) -> dict[str, Any]:
+def _write(event: Input | Due) -> dict[str, Any]:  # noqa: PLR0911 - a table of cases
     match event:
         case StartRequested(request=request, incarnation=incarnation, trace=trace):
             return {"start": plain(request), "incarnation": incarnation, "trace": trace}
@@ -139,6 +147,12 @@ def _write(event: Input | Due) -> dict[str, Any]:
             return {"timer": timer_id}
         case Due(kind=kind, step=step):
             return {"due": kind.value, "step": step}
+        case ChildReported(parent=parent, report=report):
+            return {"child": plain(report), "parent": plain(parent)}
+        case Admitted(path=path):
+            return {"admitted": path}
+        case _:
+            assert_never(event)
 
 
 def _told(definition: Definition) -> dict[str, Any]:
@@ -155,7 +169,7 @@ def _moment(given: Mapping[str, Any], more: dict[str, Any]) -> Moment:
     return Moment(now=given["now"], seq=given["seq"], event=event, outcome=dict(given["outcome"]))
 
 
-def _read(given: Mapping[str, Any], more: dict[str, Any]) -> Input | Due:
+def _read(given: Mapping[str, Any], more: dict[str, Any]) -> Input | Due:  # noqa: PLR0911 - a table of cases
     match given:
         case {"start": request, "incarnation": incarnation, "trace": trace}:
             return StartRequested(request=WorkflowRequest.model_validate(request), incarnation=incarnation, trace=trace)
@@ -169,5 +183,9 @@ def _read(given: Mapping[str, Any], more: dict[str, Any]) -> Input | Due:
             return TimerFired(timer_id=timer_id)
         case {"due": kind, "step": step}:
             return Due(kind=TimerKind(kind), step=step)
+        case {"child": report, "parent": parent}:
+            return ChildReported(parent=Parent.model_validate(parent), report=ChildReport.model_validate(report))
+        case {"admitted": path}:
+            return Admitted(path=path)
         case _:
             raise ValueError(f"nobody knows an input with {', '.join(given)}")
