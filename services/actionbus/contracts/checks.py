@@ -6,7 +6,7 @@ How a graph is run stands in ``engine``; what cannot be known before a topic or 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from actionbus.contracts import limiting, saga
+from actionbus.contracts import limiting, saga, schedules
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import Limits
@@ -63,6 +63,8 @@ def _size(graph: Graph, limits: Limits) -> Iterator[str]:
 
 def _names(graph: Graph) -> Iterator[str]:
     yield from grammar("workflow id", graph.name)
+    if graph.name == schedules.WORKFLOW:
+        yield f"{graph.name} is built in: give the workflow another id"
     yield from version(graph.version)
     yield from schema("the workflow's input", graph.input_schema)
     yield from schema("the workflow's output", graph.output_schema)

@@ -4,6 +4,8 @@ Run id ``[A-Za-z0-9][A-Za-z0-9._:-]{0,199}``; step, action and workflow ids ``[a
 A step path joins step ids with ``.`` (a fallback stands under its step: ``send-mail.queue-letter``) and may carry
 item indexes ``[3]``. A step key is ``run:incarnation/path`` and is the idempotency key of all attempts of the step.
 A command id is ``step key/attempt``, for a compensation ``step key/undo/attempt``.
+The run of a schedule's firing is ``schedule-20261124T183000Z``, its time in UTC; one that was triggered by hand is
+``schedule-20261124T183000.123Z-t7``, its moment and a number.
 """
 
 import re
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
+from actionbus.contracts import moments
 from actionbus.contracts.errors import IdentifierRefused
 
 RUN_ID_LENGTH: Final = 200
@@ -79,6 +82,17 @@ def child_run_id(run: str, run_incarnation: str, path: str) -> str:
     if len(text) <= RUN_ID_LENGTH:
         return text
     return f"{text[: RUN_ID_LENGTH - 33]}:{blake2b(text.encode(), digest_size=16).hexdigest()}"
+
+
+def firing_run_id(schedule: str, moment: int, *, triggered: int = 0) -> str:
+    """The id of the run of a firing, ``triggered`` counts those by hand; raises IdentifierRefused when it is too long.
+
+    It says the time that the run is for, in UTC: the same firing has the same id, however often somebody asks for it.
+    """
+    text = f"{schedule}-{moments.compact(moment)}{f'-t{triggered}' if triggered else ''}"
+    if len(text) > RUN_ID_LENGTH:
+        raise IdentifierRefused("schedule id", schedule, f"at most {RUN_ID_LENGTH - 33} characters")
+    return text
 
 
 def command_id(key: str, attempt: int, *, undo: bool = False) -> str:

@@ -36,6 +36,15 @@ class Limits(BaseModel):
     )
     signals_buffered: int = Field(default=100, ge=0, description="Most signals of one run that nothing waits for yet.")
     child_depth: int = Field(default=32, gt=0, description="Most runs that stand above one, each waiting for the next.")
+    schedule_firings: int = Field(
+        default=100, gt=0, description="Most runs that a schedule starts in one transition; more follow in the next."
+    )
+    schedule_times: int = Field(
+        default=500,
+        gt=0,
+        description="Most times that a schedule looks at in one transition, some 20 ms; of missed ones no more are "
+        "counted.",
+    )
     requests_kept: int = Field(
         default=50, ge=0, description="Ids of requests that a run remembers, so that none is carried out twice."
     )

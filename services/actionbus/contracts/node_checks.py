@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
-from actionbus.contracts import identifiers
+from actionbus.contracts import identifiers, schedules
 from actionbus.contracts.decisions import Call, Fallback, Retry, RetryPolicy, Rule
 from actionbus.contracts.definitions import ActionSpec, Effect, Graph
 from actionbus.contracts.errors import DefinitionRefused, IdentifierRefused
@@ -20,6 +20,7 @@ from actionbus.contracts.nodes import (
     PersonNode,
     RaiseNode,
     RepeatNode,
+    ScheduleNode,
     SequenceNode,
     SetNode,
     ShowNode,
@@ -79,6 +80,8 @@ class NodeChecks:
                 yield from self._sleep(where, path, node)
             case ChildNode():
                 yield from self._child(where, path, node)
+            case ScheduleNode():
+                yield f"{where}: only actionbus itself has such a node: start a run of {schedules.WORKFLOW} instead"
             case TryNode():
                 yield from self._try(where, path, node)
             case _:

@@ -261,6 +261,12 @@ class ChildNode(_Node):
     undo: Call | None = Field(default=None, description="What takes back a run that completed.")
 
 
+class ScheduleNode(_Node):
+    """The one node of the workflow that is built in for schedules; the run's input says what it starts and when."""
+
+    kind: Literal["schedule"] = "schedule"
+
+
 class Handle(Part):
     """Go on with another node instead of the block; its output becomes the block's output."""
 
@@ -312,6 +318,7 @@ Node = Annotated[
     | PersonNode
     | SleepNode
     | ChildNode
+    | ScheduleNode
     | TryNode,
     Field(discriminator="kind"),
 ]

@@ -3,8 +3,10 @@
 from actionbus.contracts.requests import ChildReport
 from actionbus.contracts.run import Parent, RunStatus, StepState, StepStatus, WorkflowRun
 from actionbus.engine import compensate
+from actionbus.engine.definition import Place
 from actionbus.engine.draft import Draft
 from actionbus.engine.shapes.child import ChildShape, child_of, tell_end, undo_left
+from actionbus.engine.shapes.schedule import ScheduleShape
 from actionbus.engine.transition import Outcome
 
 
@@ -13,13 +15,20 @@ def reported(draft: Draft, parent: Parent, report: ChildReport) -> Outcome:
     if (parent.run_id, parent.incarnation) != (draft.run.run_id, draft.run.incarnation):
         return Outcome.STALE
     place = draft.definition.place(parent.path)
-    if place is None or not isinstance(place.shape, ChildShape):
-        return Outcome.STALE
+    if place is not None and isinstance(place.shape, ScheduleShape):
+        heard = parent.path in draft.scopes and place.shape.heard(draft, parent.path, report)
+        return Outcome.APPLIED if heard else Outcome.STALE
+    if place is not None and isinstance(place.shape, ChildShape):
+        return _of_child(draft, place, place.shape, parent, report)
+    return Outcome.STALE
+
+
+def _of_child(draft: Draft, place: Place, shape: ChildShape, parent: Parent, report: ChildReport) -> Outcome:
     scope = draft.scopes.get(parent.path)
     if scope is not None and child_of(scope.data) == report.run_id:
         if place.node.wait and report.status is RunStatus.RUNNING:
             return Outcome.STALE
-        place.shape.reported(draft, place, parent.path, report)
+        shape.reported(draft, place, parent.path, report)
         return Outcome.APPLIED
     step = draft.steps.get(parent.path)
     if step is None or not gives_up(step) or child_of(step.input) != report.run_id:

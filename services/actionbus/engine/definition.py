@@ -15,6 +15,7 @@ from actionbus.contracts.definitions import ActionSpec, Graph, WorkflowDefinitio
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.contracts.nodes import Waiting
+from actionbus.contracts.payloads import Json
 from actionbus.contracts.validation import Schema
 from actionbus.engine.liveness import RUN_INPUT, Liveness, liveness
 from actionbus.engine.paths import ROOT, beside, static
@@ -98,6 +99,11 @@ class Definition:
     def place(self, path: str) -> Place | None:
         """The node at a run's path, or None when the graph has no such place."""
         return self.places.get(path if "[" not in path else static(path))
+
+    def admit(self, run_id: str, given: Json) -> None:
+        """Raise PayloadRefused or IdentifierRefused when no run of that id can begin with that input."""
+        del run_id
+        self.input_schema.check(given)
 
     def action(self, name: str) -> ActionSpec:
         """What is known of an action."""

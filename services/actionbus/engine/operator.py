@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from actionbus.contracts import payloads
+from actionbus.contracts import moments, payloads
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import WorkflowRequest
@@ -12,7 +12,6 @@ from actionbus.engine import child, compensate, verdict
 from actionbus.engine.draft import Draft
 from actionbus.engine.shapes import step as steps
 from actionbus.engine.shapes.person import PersonShape, reassigned
-from actionbus.engine.shapes.sleep import sayable
 from actionbus.engine.template import fitting
 
 _PERSON: Final = Schema({"type": ["string", "null"]})
@@ -89,7 +88,7 @@ def change_timer(draft: Draft, request: WorkflowRequest) -> str | None:
     """Let what waits at a path wait until another time; the reason when nothing waits there."""
     if request.due_at is None:
         return "due_at is missing: say until when to wait, in epoch milliseconds"
-    if not sayable(request.due_at):
+    if not moments.sayable(request.due_at):
         return f"due_at is no time in epoch milliseconds: {request.due_at}"
     waiting = [timer for timer in draft.timers if timer.step == request.step and timer.step is not None]
     chosen = next((timer for timer in waiting if timer.kind in (TimerKind.WAKE, TimerKind.RETRY)), None)

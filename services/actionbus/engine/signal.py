@@ -7,13 +7,18 @@ from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.run import Signal
+from actionbus.engine import schedule
 from actionbus.engine.draft import Draft
+from actionbus.engine.schedule import ScheduleDefinition
 from actionbus.engine.shapes.wait import Awaited, WaitShape
 from actionbus.engine.template import fitting
 
 
 def signal(draft: Draft, request: WorkflowRequest) -> str | None:
     """Deliver the signal, or keep it until something waits for it; the reason when it is refused."""
+    if isinstance(draft.definition, ScheduleDefinition):
+        draft.accept(request)
+        return schedule.signalled(draft, request)
     try:
         waits = next(_waiting(draft, request), None)  # the one that has waited longest
         if waits is not None:

@@ -1,6 +1,6 @@
 """A run is asked for: the one input that meets no run, unless it comes twice."""
 
-from actionbus.contracts import identifiers, payloads
+from actionbus.contracts import identifiers, moments, payloads
 from actionbus.contracts.errors import IdentifierRefused, PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.limiting import HIGHEST_PRIORITY
@@ -11,7 +11,6 @@ from actionbus.engine.definition import Definition
 from actionbus.engine.draft import Draft, remembered
 from actionbus.engine.inputs import StartRequested
 from actionbus.engine.paths import ROOT
-from actionbus.engine.shapes.sleep import sayable
 from actionbus.engine.template import sized
 from actionbus.engine.transition import Transition
 
@@ -145,14 +144,14 @@ def turn_came(draft: Draft, turn: Turn) -> None:
 
 def _refusal(definition: Definition, request: WorkflowRequest) -> str | None:
     """Why no run can be what a request asks for."""
-    if request.due_at is not None and not sayable(request.due_at):
+    if request.due_at is not None and not moments.sayable(request.due_at):
         return f"due_at is no time in epoch milliseconds: {request.due_at}"
     if abs(request.priority) > HIGHEST_PRIORITY:
         return f"the priority is {request.priority}: it goes from -{HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}"
     try:
         identifiers.run_id(request.run_id)
         value = payloads.decode(sized(_input(request), definition.limits))
-        definition.input_schema.check(value)
+        definition.admit(request.run_id, value)
         if definition.graph.limit is not None:
             definition.graph.limit.key_of(value)
     except IdentifierRefused as refused:

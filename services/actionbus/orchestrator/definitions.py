@@ -9,6 +9,7 @@ from actionbus.contracts.errors import DefinitionRefused, RecordUnreadable
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.records import InRecord
 from actionbus.engine.definition import Definition
+from actionbus.engine.schedule import ScheduleDefinition
 from actionbus.kafka.codec import Codec
 from actionbus.orchestrator.log import Log
 
@@ -46,8 +47,9 @@ class Definitions:
         self._limits = limits
         self._run_retention_ms = run_retention_ms
         self._next_offset: int | None = None
-        self._known: dict[tuple[str, str], Definition] = {}
-        self._newest: dict[str, Definition] = {}
+        built_in = ScheduleDefinition(limits=limits, run_retention_ms=run_retention_ms)
+        self._known: dict[tuple[str, str], Definition] = {(built_in.name, built_in.version): built_in}
+        self._newest: dict[str, Definition] = {built_in.name: built_in}
 
     def find(self, name: str, version: str | None) -> Definition | None:
         """The definition of that version, or the one that was deployed last."""

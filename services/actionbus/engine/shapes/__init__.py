@@ -10,6 +10,7 @@ from actionbus.engine.shapes.parallel import ParallelShape
 from actionbus.engine.shapes.person import PersonShape
 from actionbus.engine.shapes.raise_ import RaiseShape
 from actionbus.engine.shapes.repeat import RepeatShape
+from actionbus.engine.shapes.schedule import ScheduleShape
 from actionbus.engine.shapes.sequence import SequenceShape
 from actionbus.engine.shapes.set import SetShape
 from actionbus.engine.shapes.shape import Shape
@@ -34,5 +35,6 @@ SHAPES: Final[dict[str, Shape]] = {
     "person": PersonShape(),
     "sleep": SleepShape(),
     "child": ChildShape(),
+    "schedule": ScheduleShape(),
     "try": TryShape(),
 }

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from actionbus.contracts import payloads
+from actionbus.contracts import moments, payloads
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
@@ -19,8 +18,6 @@ from actionbus.engine.template import Template
 if TYPE_CHECKING:  # as in shape.py
     from actionbus.engine.definition import Place
     from actionbus.engine.draft import Draft
-
-LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999, the last that text can say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,33 +67,8 @@ class SleepShape(Shape):
 
     def _due(self, draft: "Draft", plan: SleepPlan, path: str) -> int:
         if plan.until is not None:
-            return _moment(draft.fill(plan.until, path))
+            return moments.moment(draft.fill(plan.until, path))
         value = None if plan.for_ms is None else draft.fill(plan.for_ms, path)
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             raise PayloadRefused(f"a time to wait is a number of milliseconds, not {value!r:.80}")
-        return _reachable(draft.now + round(value))
-
-
-def _moment(value: Json) -> int:
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError as error:
-            raise PayloadRefused(f"{value!r:.80} is no time: write it as 2026-12-24T18:00:00+01:00") from error
-        if moment.tzinfo is None:
-            raise PayloadRefused(f"{value!r:.80} says no time zone: add Z, or an offset such as +01:00")
-        return round(moment.timestamp() * 1000)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise PayloadRefused(f"a time is RFC 3339 text or epoch milliseconds, not {value!r:.80}")
-    return _reachable(round(value))
-
-
-def _reachable(moment: int) -> int:
-    if not sayable(moment):
-        raise PayloadRefused(f"{moment} ms is beyond the year 9999")
-    return moment
-
-
-def sayable(moment: int) -> bool:
-    """Whether epoch milliseconds are a time that text can say."""
-    return 0 <= moment <= LATEST_MS
+        return moments.reachable(draft.now + round(value))
