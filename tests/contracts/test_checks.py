@@ -2,12 +2,13 @@
 
 import pytest
 
+from actionbus.contracts import schedules
 from actionbus.contracts.checks import check
 from actionbus.contracts.decisions import Call, RetryPolicy
 from actionbus.contracts.definitions import Effect, Graph
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
-from actionbus.contracts.nodes import SequenceNode
+from actionbus.contracts.nodes import ScheduleNode, SequenceNode
 from engine.graphs import (
     action,
     block,
@@ -169,6 +170,15 @@ def test_unknown_actions():
         "step a: there is no action a in this definition; it holds z",
         "step a, undo: there is no action u in this definition; it holds z",
         "step a, rule 1: there is no action f in this definition; it holds z",
+    ]
+
+
+def test_the_workflow_of_schedules_is_nobodys():
+    """Its name is taken, and so is the one kind of node that it has."""
+    made = graph(ScheduleNode(id="s"), name=schedules.WORKFLOW, actions=[])
+    assert mistakes(made) == [
+        "actionbus-schedule is built in: give the workflow another id",
+        "schedule s: only actionbus itself has such a node: start a run of actionbus-schedule instead",
     ]
 
 

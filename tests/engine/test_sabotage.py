@@ -19,6 +19,7 @@ from engine import (
     test_parallel,
     test_pause,
     test_repeat,
+    test_schedule,
     test_signal,
     test_try,
     test_turns,
@@ -277,6 +278,63 @@ BREAKAGES = {
         "step.input if step.attempt else _input(draft, step)",
         "step.input",
         test_operator.test_an_undo_without_an_input_is_never_sent,
+    ),
+    "a firing fires again": Breakage(
+        "shapes.turn",
+        "            self._note(next=self.schedule.next_after(at))\n",
+        "",
+        test_schedule.test_a_run_is_started_at_each_time,
+    ),
+    "what is too late is passed over in silence": Breakage(
+        "shapes.turn",
+        "        self.draft.note(EntryKind.FIRINGS_MISSED, step=self.path, data=payloads.encode(told))\n",
+        "",
+        test_schedule.test_what_is_late_within_the_window_fires,
+    ),
+    "what is too late fires": Breakage(
+        "shapes.turn", "        self._pass_over()\n", "", test_schedule.test_what_is_late_within_the_window_fires
+    ),
+    "a live run does not count": Breakage(
+        "shapes.turn",
+        "(overlap is Overlap.SKIP or full)",
+        "full",
+        test_schedule.test_a_firing_that_meets_a_live_run_is_skipped,
+    ),
+    "a firing that waits is replaced in silence": Breakage(
+        "shapes.turn",
+        '                self._skip(standing.waiting, "a later firing takes its place")\n',
+        "                pass\n",
+        test_schedule.test_a_live_run_is_cancelled_for_the_next_firing,
+    ),
+    "a run is cancelled for every firing": Breakage(
+        "shapes.turn",
+        " and not standing.cancelled:",
+        ":",
+        test_schedule.test_a_live_run_is_cancelled_for_the_next_firing,
+    ),
+    "a transition starts as many runs as are due": Breakage(
+        "shapes.turn",
+        "            and self._started < limits.schedule_firings\n",
+        "",
+        test_schedule.test_a_long_sleep_takes_bounded_transitions,
+    ),
+    "a refused cancellation counts as a refused start": Breakage(
+        "shapes.turn",
+        "known.status != schedules.STARTED",
+        "False",
+        test_schedule.test_a_run_that_ended_before_it_was_cancelled,
+    ),
+    "an update forgets what is due": Breakage(
+        "shapes.turn",
+        "        self._pass_over(all_of_it=True)\n",
+        "",
+        test_schedule.test_an_update_of_a_paused_schedule,
+    ),
+    "an update comes before what is due": Breakage(
+        "schedule",
+        "        turn.go()  # what was due before somebody asked comes first\n",
+        "        pass\n",
+        test_schedule.test_an_update_counts_from_now_on,
     ),
     "the incidents of 0.1 are forgotten": Breakage(
         "draft",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from actionbus.contracts import schedules
 from actionbus.contracts.limits import DEFAULT_LIMITS
 from actionbus.contracts.records import OutRecord
 from actionbus.orchestrator.definitions import Definitions
@@ -56,6 +57,17 @@ async def test_what_is_no_definition_is_passed_over(world: World, known: Definit
     await known.catch_up()
     assert known.find("pair", "1") is not None
     assert known.find("pair", "2") is not None
+
+
+async def test_the_workflow_of_schedules_is_there_without_being_deployed(world: World, known: Definitions) -> None:
+    """And nobody replaces it: what is deployed under its name is passed over."""
+    built_in = known.find(schedules.WORKFLOW, None)
+    assert built_in is not None
+    for version in ("1", "2"):
+        world.deploy(pair().model_copy(update={"name": schedules.WORKFLOW, "version": version}))
+    await known.catch_up()
+    assert known.find(schedules.WORKFLOW, None) is built_in
+    assert known.find(schedules.WORKFLOW, "2") is None
 
 
 async def test_a_run_is_bound_to_the_content_it_was_started_with(world: World, known: Definitions) -> None:

@@ -143,12 +143,6 @@ class Backfill(Part):
     until: Moment = Field(alias="to", description="The last moment of the span.")
     together: bool = Field(default=False, description="All at the same time; else each once the one before has ended.")
 
-    @model_validator(mode="after")
-    def _sensible(self) -> Self:
-        if self.until < self.since:
-            raise PayloadRefused("to is before from")
-        return self
-
 
 class Firing(Part):
     """One time at which a run is due."""

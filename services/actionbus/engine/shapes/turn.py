@@ -119,6 +119,8 @@ class Turn:
         """Fire for a span that is past; the reason when that cannot be."""
         if self.standing.backfill is not None:
             return "another span is being filled: ask again once that is done"
+        if span.until < span.since:
+            return "to is before from"
         if span.until > self.draft.now:
             return f"the span ends at {moments.text(span.until)}, which is not past: those firings come by themselves"
         self._note(backfill=span)
