@@ -16,6 +16,7 @@ from actionbus.cli import (
     output,
     replaying,
     runs,
+    schedules,
     services,
     steps,
     topics,
@@ -36,6 +37,7 @@ app.command("deploy")(deploying.deploy)
 app.add_typer(definition.app, name="definition")
 app.add_typer(topics.app, name="topics")
 app.add_typer(runs.app, name="runs")
+app.add_typer(schedules.app, name="schedules")
 app.add_typer(steps.app, name="steps")
 app.command("replay")(replaying.replay_histories)
 app.command("doctor")(doctor.doctor)

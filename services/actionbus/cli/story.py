@@ -73,6 +73,7 @@ _TOLD: Final = {
     EntryKind.COMPENSATION_FAILED: "Undoing {step} failed{attempt}: {error}.",
     EntryKind.BRANCH_GIVEN_UP: "{step} was given up: {error}.",
     EntryKind.WAIT_ENDED: "{step} waits no longer: {why}.",
+    EntryKind.FIRING_SKIPPED: "{step}: a firing started nothing: {why}.",
     EntryKind.CANCEL_REQUESTED: "Somebody cancelled the run: {why}.",
     EntryKind.TERMINATE_REQUESTED: "Somebody terminated the run: {why}.",
     EntryKind.RUN_PAUSED: "The run was paused: {why}.",
@@ -139,6 +140,9 @@ def _about_data(entry: EventEntry, why: str) -> str:  # noqa: C901, PLR0911 - a 
             return f"{step}: {_about_child(entry, fields)}."
         case EntryKind.TASK_OPENED | EntryKind.TASK_ASSIGNED | EntryKind.TASK_REMINDED | EntryKind.TASK_OVERDUE:
             return f"{step}: {_about_task(entry, fields)}."
+        case EntryKind.FIRINGS_MISSED:
+            least = "at least " if fields.get("at_least") else ""
+            return f"{step}: {least}{fields.get('number', 'some')} firings were too late and started nothing."
         case EntryKind.TIMER_CHANGED:
             return f"{step} waits{_moment(fields.get('to'))} now: {why}."
         case _:

@@ -10,12 +10,14 @@ from actionbus.client.asking import milliseconds, written
 from actionbus.client.desk import Desk
 from actionbus.client.handle import RunHandle
 from actionbus.client.interface import Asked, HasGraph, Runs
+from actionbus.client.scheduling import ScheduleHandle
 from actionbus.client.tail import Outcome
-from actionbus.contracts import identifiers, payloads
+from actionbus.contracts import identifiers, payloads, schedules
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import Refused
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.contracts.requests import IfExists, RequestKind, WorkflowRequest
+from actionbus.contracts.schedules import Schedule
 from actionbus.contracts.topics import DEFAULT_PREFIX, Topics
 from actionbus.contracts.validation import Schema
 from actionbus.kafka.codec import Codec
@@ -146,6 +148,27 @@ class Client(Answering, Runs):
     def handle(self, run_id: str) -> RunHandle:
         """A run that was started before or elsewhere; raises IdentifierRefused for what cannot be a run id."""
         return RunHandle(self._desk, identifiers.run_id(run_id))
+
+    async def create_schedule(
+        self,
+        schedule_id: str,
+        schedule: Schedule,
+        *,
+        if_exists: IfExists | Literal["reject", "return", "replace"] = IfExists.REJECT,
+        reason: str = "",
+        **asked: Unpack[Asked],
+    ) -> ScheduleHandle:
+        """Let a schedule begin under an id; raises what ``start`` raises, Conflict when the id is taken."""
+        given = schedule.model_dump(mode="json")
+        name = schedules.check_id(schedule_id)
+        run = await self.start(
+            schedules.WORKFLOW, given, run_id=name, if_exists=if_exists, reason=reason, **asked
+        )  # fmt: skip
+        return ScheduleHandle(run)
+
+    def schedule(self, schedule_id: str) -> ScheduleHandle:
+        """A schedule that was created before or elsewhere."""
+        return ScheduleHandle(self.handle(schedule_id))
 
     async def _ask(self, request: WorkflowRequest, trace: str | None, *, wait: bool) -> RunHandle:
         outcome = Outcome(request.request_id)

@@ -2,6 +2,7 @@
 
 from actionbus.testing.answers import answers, never
 from actionbus.testing.clock import FakeClock
+from actionbus.testing.firings import firings
 from actionbus.testing.run import Called, Heartbeat, Run
 from actionbus.testing.runner import run_workflow, run_workflow_async
 from actionbus.testing.signals import Signal
@@ -13,6 +14,7 @@ __all__ = [
     "Run",
     "Signal",
     "answers",
+    "firings",
     "never",
     "run_workflow",
     "run_workflow_async",
