@@ -44,6 +44,10 @@ def test_nothing_fires_before_the_start_or_after_the_end():
         ({"workflow": "actionbus-schedule"}, "cannot start schedules"),
         ({"time_as": "day"}, "time_as needs an input that is an object"),
         ({"catch_up_ms": 9_999}, "catch_up_ms"),
+        ({"jitter_ms": 86_400_001}, "jitter_ms"),
+        ({"every_ms": 10**30}, "it never fires"),
+        ({"every_ms": None, "cron": "0 0 */31 * MON#2"}, "it never fires"),
+        ({"start_at": "1969-12-31T23:00:00Z"}, "before 1970"),
         ({"overlap": "explode"}, "overlap"),
         ({"evry_ms": 5}, "evry_ms"),
     ],
@@ -52,6 +56,14 @@ def test_what_can_never_fire_as_it_is_written_is_refused(fields, why):
     """With a sentence that names what is wrong."""
     with pytest.raises(PayloadRefused, match=why):
         schedules.schedule(HOURLY | fields)
+
+
+def test_what_is_said_of_mistakes_is_short():
+    """However many there are, and however long: it goes into an event."""
+    for given in ({f"k{number}": 1 for number in range(10_000)}, {"k" * 100_000: 1}):
+        with pytest.raises(PayloadRefused) as caught:
+            schedules.schedule(HOURLY | given)
+        assert len(str(caught.value)) < 1_100
 
 
 def test_a_run_may_be_told_the_time_that_it_is_for():

@@ -27,7 +27,7 @@ def moment(value: Json) -> int:
 def reachable(milliseconds: int) -> int:
     """The same milliseconds; raises PayloadRefused when no text can say them."""
     if not sayable(milliseconds):
-        raise PayloadRefused(f"{milliseconds} ms is beyond the year 9999")
+        raise PayloadRefused(f"{milliseconds} ms is before 1970 or beyond the year 9999")
     return milliseconds
 
 

@@ -23,6 +23,7 @@ BACKFILL: Final = "backfill"
 UPDATE: Final = "update"
 SIGNALS: Final = (TRIGGER, BACKFILL, UPDATE)
 LATE_MS: Final = 10_000  # least window for late firings: a shard that changes hands is away for about as long
+LONGEST: Final = 1_000  # characters of what is said of mistakes: it goes into an event
 RECENT: Final = 10  # firings that are remembered
 STARTED: Final = "STARTED"
 REFUSED: Final = "REFUSED"
@@ -71,7 +72,10 @@ class Schedule(Part):
         default=3_600_000, ge=LATE_MS, description="How late a firing may be; one that is later starts nothing."
     )
     jitter_ms: int = Field(
-        default=0, ge=0, description="Runs begin up to so much later, each by an amount that its id decides."
+        default=0,
+        ge=0,
+        le=86_400_000,
+        description="Runs begin up to so much later, each by an amount that its id decides.",
     )
 
     @model_validator(mode="after")
@@ -181,7 +185,8 @@ def read(model: type[P], value: Json) -> P:
         return model.model_validate(value)
     except ValidationError as error:
         said = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}".lstrip(": ") for each in error.errors()]
-        raise PayloadRefused("; ".join(each.replace("Value error, ", "") for each in said)) from error
+        words = "; ".join(each.replace("Value error, ", "") for each in said)
+        raise PayloadRefused(words if len(words) <= LONGEST else f"{words[:LONGEST]} ...") from error
 
 
 def schedule(value: Json) -> Schedule:
