@@ -32,7 +32,8 @@ from engine.graphs import (
     wait,
     workflow,
 )
-from engine.play import Play, started
+from engine.play import START, Play, started
+from engine.test_schedule import MINUTE, SPEC, Clockwork, at
 
 SIGNUP = workflow(
     step("create-user", input={"email": ref("input", "email")}, undo=call("delete-user", id=ref("made", "id"))),
@@ -494,6 +495,23 @@ def migrated_mid_run() -> Play:
     return play
 
 
+def schedule_of_minutes() -> Play:
+    """A schedule fires, waits for a live run, is late, is triggered, filled, updated and deleted."""
+    play = Clockwork(overlap="queue", catch_up_ms=3 * MINUTE, start_at=0)
+    play.passes(3 * MINUTE)
+    play.ends(at(0))
+    play.refuses(at(1))
+    play.signals("trigger", {"overlap": "allow"})
+    play.sleeps(10 * MINUTE)
+    play.signals("backfill", {"from": START - 2 * MINUTE, "to": START})
+    while play.standing.backfill is not None or play.standing.live is not None:
+        play.ends(play.standing.live.removeprefix("nightly-"))
+    play.signals("update", SPEC | {"cron": "*/2 * * * *", "every_ms": None, "overlap": "cancel_other"})
+    play.passes(5 * MINUTE)
+    play.terminates()
+    return play
+
+
 SCENARIOS = (
     happy_path,
     retry_then_success,
@@ -526,4 +544,5 @@ SCENARIOS = (
     silent_attempt,
     answered_by_token,
     migrated_mid_run,
+    schedule_of_minutes,
 )

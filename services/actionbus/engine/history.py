@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
-from actionbus.contracts import identifiers
+from actionbus.contracts import identifiers, schedules
 from actionbus.contracts.definitions import read_graph
 from actionbus.contracts.errors import IdentifierRefused, Refused
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
@@ -28,6 +28,7 @@ from actionbus.engine.inputs import (
     StartRequested,
     TimerFired,
 )
+from actionbus.engine.schedule import ScheduleDefinition
 from actionbus.engine.transition import Transition
 
 RESULTS: Final = "actionbus.workflow.results.v1"
@@ -160,6 +161,8 @@ def _told(definition: Definition) -> dict[str, Any]:
 
 
 def _definition(given: Mapping[str, Any], **more: Any) -> Definition:
+    if given["graph"]["name"] == schedules.WORKFLOW:
+        return ScheduleDefinition(**more)
     graph = read_graph(json.dumps(given["graph"]).encode())
     return Definition(graph, content_hash=given["hash"], **more)
 
