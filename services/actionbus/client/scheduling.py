@@ -48,8 +48,6 @@ def schedule(
     never fire as it is written.
     """
     given = payloads.decode(written(input, DEFAULT_LIMITS.payload_bytes, "the input"))
-    if not isinstance(workflow, str) and time_as is None:
-        Schema(workflow.graph.input_schema).check(given)
     name, _, named = workflow.partition("@") if isinstance(workflow, str) else (workflow.graph.name, "", "")
     said = {
         "workflow": name,
@@ -65,7 +63,10 @@ def schedule(
         "catch_up_ms": duration.milliseconds(catch_up, what="catch_up"),
         "jitter_ms": duration.milliseconds(jitter, what="jitter"),
     }
-    return schedules.schedule(said)
+    made = schedules.schedule(said)
+    if not isinstance(workflow, str):
+        Schema(workflow.graph.input_schema).check(made.value(made.start_at or 0))
+    return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
