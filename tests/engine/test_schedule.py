@@ -350,6 +350,7 @@ def test_a_span_is_filled_all_at_once():
         ("backfill", {"from": 9, "to": 8}, "to is before from"),
         ("backfill", None, "does not fit"),
         ("trigger", {"overlap": "never"}, "overlap"),
+        ("trigger", 0, "does not fit"),
         ("update", SPEC | {"every_ms": 0}, "every_ms"),
         ("update", None, "does not fit"),
         ("hello", None, "takes the signals trigger, backfill, update"),
@@ -429,6 +430,19 @@ def test_a_schedule_that_has_not_begun_takes_nothing():
     play = Play(ScheduleDefinition(limits=DEFAULT_LIMITS, run_retention_ms=MINUTE))
     play.starts(SPEC, due_at=START + MINUTE)
     is_refused(play.signals("trigger"), "has not begun yet")
+
+
+def test_what_a_newer_version_remembers_stops_nobody():
+    """While versions change, an older one may meet fields that it does not know."""
+    clock = Clockwork(overlap="allow")
+    (root, scope) = clock.run.scopes
+    newer = {"next": FIRST, "mood": "fine", "recent": [{"at": 1, "run_id": "nightly-x", "mood": "fine"}]}
+    given = SPEC | {"overlap": "allow", "mood": "fine"}
+    clock.run = clock.run.replace(
+        input=payloads.encode(given), scopes=(root, scope.replace(data=payloads.encode(newer)))
+    )
+    clock.passes(20_000)
+    assert clock.asked == [("start", at(0))]
 
 
 def test_the_built_in_definition_never_changes():

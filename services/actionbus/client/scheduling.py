@@ -139,9 +139,10 @@ def state_of(run: WorkflowRun) -> ScheduleState:
     if run.workflow != schedules.WORKFLOW:
         raise Conflict(f"run {run.run_id} is no schedule but a run of {run.workflow}")
     scope = next((each for each in run.scopes if each.path == schedules.NODE), None)
+    given, kept = run.input, None if scope is None else scope.data
     return ScheduleState(
         schedule_id=run.run_id,
         status=run.status,
-        schedule=None if run.input is None else schedules.schedule(payloads.decode(run.input)),
-        standing=None if scope is None else schedules.read(Standing, payloads.decode(scope.data or b"null")),
+        schedule=None if given is None else schedules.read(Schedule, payloads.decode(given), stored=True),
+        standing=None if kept is None else schedules.read(Standing, payloads.decode(kept), stored=True),
     )

@@ -179,10 +179,13 @@ class Standing(Part):
     recent: tuple[Fired, ...] = Field(default=(), description="The latest firings that asked for runs, oldest first.")
 
 
-def read(model: type[P], value: Json) -> P:
-    """A value as one of these; raises PayloadRefused with the place of every mistake."""
+def read(model: type[P], value: Json, *, stored: bool = False) -> P:
+    """A value as one of these; raises PayloadRefused with the place of every mistake.
+
+    ``stored``: it was taken before, maybe by a newer version that knows more of it than this one.
+    """
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, extra="ignore" if stored else None)
     except ValidationError as error:
         said = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}".lstrip(": ") for each in error.errors()]
         words = "; ".join(each.replace("Value error, ", "") for each in said)

@@ -62,7 +62,7 @@ def _told(draft: Draft, turn: Turn, name: str, given: Json) -> str | None:
     refused = None
     match name:
         case schedules.TRIGGER:
-            refused = turn.trigger(schedules.read(schedules.Trigger, given or {}).overlap)
+            refused = turn.trigger(schedules.read(schedules.Trigger, {} if given is None else given).overlap)
         case schedules.BACKFILL:
             refused = turn.backfill(schedules.read(schedules.Backfill, given))
             turn.go()

@@ -28,12 +28,12 @@ class Turn:
         """Raises PayloadRefused when the run's input is no schedule."""
         self.draft = draft
         self.path = path
-        self.schedule = schedules.schedule(payloads.decode(draft.input or b"null"))
+        self.schedule = schedules.read(Schedule, payloads.decode(draft.input or b"null"), stored=True)
         scope = draft.scopes.get(path)
         if scope is None:
             self.standing = Standing(next=self.schedule.next_after(draft.now))
         else:
-            self.standing = schedules.read(Standing, payloads.decode(scope.data or b"null"))
+            self.standing = schedules.read(Standing, payloads.decode(scope.data or b"null"), stored=True)
         self._limits = draft.definition.limits
         self._looked = 0
         self._started = 0
