@@ -20,7 +20,7 @@ UV_VERSION := 0.13.9
 COMPILE = $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
-.PHONY: menu demo test test-unit test-fast bench bench-cpu bench-growth lint lock docs clean
+.PHONY: menu demo test test-unit test-fast simulate bench bench-cpu bench-growth lint lock docs clean
 
 menu:  ## Print this menu.
 	@echo 'make TARGET, where TARGET is one of:'
@@ -37,6 +37,9 @@ test-unit: $(VENV)/.test  ## Run the tests that need no broker and no database.
 
 test-fast: $(VENV)/.test  ## Run the tests that need neither Java nor much time.
 	@$(BIN)/python -m pytest -m 'not java and not postgres and not slow' $(PYTEST_FLAGS)
+
+simulate: $(VENV)/.test  ## Run seeded worlds until one breaks a promise; SEEDS=1000000 FROM=0, or SEED=123 for one.
+	@$(BIN)/python -m tests.simulation $(SEED) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM))
 
 bench: $(VENV)/.test  ## Measure steps per second and latency; BENCH_FLAGS='--kafka HOST:PORT' takes your broker.
 	@$(BIN)/python benchmarks/steps.py $(BENCH_FLAGS)
