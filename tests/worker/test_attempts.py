@@ -80,3 +80,19 @@ async def test_a_command_is_cancelled_once_and_only_while_it_is_in_hand():
     assert attempts.cancel(attempt.command.command_id)
     await asyncio.wait([attempt.task])
     assert (attempt.cancelled, attempt.task.cancelled()) == (True, True)
+
+
+async def test_an_attempt_whose_task_has_not_begun_is_not_cancelled_away() -> None:
+    """A word that nobody waits may come before the first step: the task still runs, sees the word, and frees its slot."""
+    begun = []
+
+    async def carry_out() -> None:
+        attempt.due = False
+        begun.append(attempt.cancelled)
+
+    attempt = Attempt(execute(), [], due=True)
+    attempts = Attempts(remembered=1, remembered_bytes=1, in_hand={attempt.command.command_id: attempt})
+    attempt.task = asyncio.create_task(carry_out())
+    assert attempts.cancel(attempt.command.command_id)
+    await attempt.task
+    assert begun == [True]

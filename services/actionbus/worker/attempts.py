@@ -36,6 +36,7 @@ class Attempt:
     trace: str | None = None
     started_at: int = 0  # epoch milliseconds; 0 while it waits
     task: Task[None] | None = None
+    due: bool = False  # its task is made and has not taken its first step: cancelled now, it would never run at all
     context: ActionContext | None = None
     cancelled: bool = False  # nobody waits for the result
     expired: bool = False  # it ran longer than it may
@@ -50,7 +51,7 @@ class Attempt:
         self.stopped_at = time.time_ns() // 1_000_000
         if self.context is not None:
             self.context.cancel()
-        if self.task is not None:
+        if self.task is not None and not self.due:
             self.task.cancel()
 
 

@@ -160,9 +160,11 @@ class Lane:
             attempt, size = self._queue.popleft()
             self._queued_bytes -= size
             self._running.add(attempt)
+            attempt.due = True
             attempt.task = loop.create_task(self._carry_out(attempt))
 
     async def _carry_out(self, attempt: Attempt) -> None:
+        attempt.due = False
         command = attempt.command
         structlog.contextvars.bind_contextvars(run_id=command.run_id, step=command.step, attempt=command.attempt)
         attempt.started_at = answers.now_ms()
