@@ -12,7 +12,9 @@ from simulation import explore
 def main() -> int:
     """What is asked for; the exit code is 1 when a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("seed", type=int, nargs="?", help="tell the world of this seed, the shortest one if it is broken")
+    parser.add_argument(
+        "seed", type=int, nargs="?", help="tell the world of this seed, the shortest one if it is broken"
+    )
     parser.add_argument("--seeds", type=int, default=explore.SEEDS, help="how many worlds")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first seed")
     given = parser.parse_args()

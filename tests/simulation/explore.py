@@ -26,7 +26,11 @@ def explore(first: int, seeds: int, *, say=lambda _: None) -> tuple[int | None, 
     """
     began = told = time.monotonic()
     done, broken, happened = 0, [], Counter()
-    chunks = itertools.batched(range(first, first + seeds), CHUNK) if hasattr(itertools, "batched") else _batched(first, seeds)
+    chunks = (
+        itertools.batched(range(first, first + seeds), CHUNK)
+        if hasattr(itertools, "batched")
+        else _batched(first, seeds)
+    )
     workers = os.cpu_count() or 1
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         running = {pool.submit(_chunk, chunk) for chunk in itertools.islice(chunks, 2 * workers)}
@@ -41,7 +45,9 @@ def explore(first: int, seeds: int, *, say=lambda _: None) -> tuple[int | None, 
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
                 say(f"{done} of {seeds} worlds, {done / (told - began):.0f} a second")
-    say(f"{done} worlds in {time.monotonic() - began:.0f} s, {done / max(0.001, time.monotonic() - began):.0f} a second")
+    say(
+        f"{done} worlds in {time.monotonic() - began:.0f} s, {done / max(0.001, time.monotonic() - began):.0f} a second"
+    )
     return min(broken, default=None), happened
 
 

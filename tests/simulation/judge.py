@@ -97,7 +97,9 @@ class Judge:
         """One transaction follows from the one before it, and passes over no input."""
         before = self.position
         seq, requests, results, latest = (
-            (before.txn_seq, before.requests_offset, before.results_offset, before.latest_time) if before else (0, 0, 0, 0)
+            (before.txn_seq, before.requests_offset, before.results_offset, before.latest_time)
+            if before
+            else (0, 0, 0, 0)
         )
         hold(position.txn_seq == seq + 1, LINEAR, f"{position.txn_seq} of {position.owner} comes after {seq}")
         hold(position.latest_time >= latest, LINEAR, "time goes back")
@@ -106,9 +108,7 @@ class Judge:
         hold(results <= position.results_offset <= len(self.results), ONCE, f"{position} after {before}")
         self.position = position
         asked = [each.request_id for each in self.requests[requests : position.requests_offset]]
-        told = [
-            (event, entry) for event in events for entry in event.entries if entry.kind in VERDICTS
-        ]
+        told = [(event, entry) for event in events for entry in event.entries if entry.kind in VERDICTS]
         hold([entry.request_id for _, entry in told] == asked, ONCE, f"{asked} are answered by {told}")
         for request, (event, entry) in zip(self.requests[requests:], told, strict=False):
             if entry.kind is EntryKind.REQUEST_ACCEPTED and event.version:
@@ -202,7 +202,9 @@ class Judge:
             f"{run.run_id}/{step.path} is {step.status.value}, attempt {step.attempt}"
             for run in self.runs.values()
             for step in run.steps
-            if step.dispatch_seq and step.stuck is None and step.status in (StepStatus.SCHEDULED, StepStatus.COMPENSATING)
+            if step.dispatch_seq
+            and step.stuck is None
+            and step.status in (StepStatus.SCHEDULED, StepStatus.COMPENSATING)
         ]
         position = self.position
         if position is None or position.requests_offset < len(self.requests):

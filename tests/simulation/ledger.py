@@ -5,9 +5,9 @@ The protocol that is run against it is the shipped `worker/inbox.py`. What is mo
 """
 
 import asyncio
+import importlib
 from contextlib import contextmanager
 from dataclasses import replace
-import importlib
 from unittest import mock
 
 from sqlalchemy.exc import OperationalError

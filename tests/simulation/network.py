@@ -4,7 +4,6 @@ Every request is an effect of the process that sends it, and a moment at which i
 whatever becomes of its sender.
 """
 
-import asyncio
 from collections import defaultdict
 
 from actionbus.testing.network import Network, Silence

@@ -200,7 +200,20 @@ def _fault(dice: Dice, orchestrators: tuple[str, ...], workers: tuple[str, ...])
     """Something goes wrong: mostly one thing, sometimes two that are bad together."""
     who = dice.one_of("o", "o", "w", *orchestrators[:1], *workers[:1])
     moment = ("", dice.number(1, dice.one_of(8, 25, 60)), 0)
-    match dice.one_of("end", "end", "move", "trouble", "trouble", "doubt", "doubt", "crossing", "jump", "markers"):
+    match dice.one_of(
+        "end",
+        "end",
+        "move",
+        "trouble",
+        "trouble",
+        "doubt",
+        "doubt",
+        "unheard",
+        "unheard",
+        "crossing",
+        "jump",
+        "markers",
+    ):
         case "end":
             return [_end(dice, who, *moment)]
         case "move":
@@ -213,6 +226,14 @@ def _fault(dice: Dice, orchestrators: tuple[str, ...], workers: tuple[str, ...])
         case "doubt":  # a process that does not know what became of a request ends soon after it
             trouble = _trouble(dice, who)
             return [trouble, _end(dice, who, trouble.kind, trouble.number, dice.number(0, dice.one_of(3, 12)))]
+        case "unheard":  # what is lost would be sent again, if its sender did not die before it can
+            who, kind = dice.one_of(("o", "publish"), ("w", "reply"))
+            number = dice.number(1, dice.one_of(3, 8, 20))
+            then = dice.number(1, 8 if who == "o" else 3)
+            return [
+                Trouble(who, kind, number, "lost", 0),
+                Kill(who, kind, number, then, after=True, back_ms=dice.one_of(10, 400)),
+            ]
         case "crossing":  # one takes over slowly, and another comes in between
             slow, other = dice.one_of(*orchestrators), dice.one_of(*orchestrators)
             began = dice.number(0, dice.one_of(30, 1_000))
@@ -242,4 +263,6 @@ def _trouble(dice: Dice, who: str) -> Trouble:
     fates = ["lost", "lost", "unanswered", "slow"]
     if kind in ("end", "add"):
         fates += ["late", "late", "doubled"]
-    return Trouble(who, kind, dice.number(1, dice.one_of(3, 8, 20)), dice.one_of(*fates), dice.one_of(5, 60, 400, 3_000))
+    return Trouble(
+        who, kind, dice.number(1, dice.one_of(3, 8, 20)), dice.one_of(*fates), dice.one_of(5, 60, 400, 3_000)
+    )

@@ -24,7 +24,10 @@ NONCE_KEY = b"the key of this world, which is 32"
 CONCURRENCY = 2
 WORK_MS = 12  # at most, of an attempt that does not take too long
 LONG_MS = 60  # longer than the workflows allow an attempt
-PACE = {"COMMIT_PAUSE_SECONDS": 0.5, "WATCH_SECONDS": 1.0}  # an idle lane looks around less often: nothing depends on it
+PACE = {
+    "COMMIT_PAUSE_SECONDS": 0.5,
+    "WATCH_SECONDS": 1.0,
+}  # an idle lane looks around less often: nothing depends on it
 
 
 class Log(MemoryLog):
@@ -129,7 +132,8 @@ class Worker(Process):
         stop = asyncio.Event()
         lanes = [self._lane(world, action, hand, answers).serve(stop, grace_seconds=1.0) for action in ACTIONS]
         await asyncio.gather(
-            *lanes, control.follow(log, world.topics, world.codec, hand, world.broker.end_offset((world.topics.control, 0)))
+            *lanes,
+            control.follow(log, world.topics, world.codec, hand, world.broker.end_offset((world.topics.control, 0))),
         )
 
     def _lane(self, world, action, hand, answers) -> lane.Lane:

@@ -21,17 +21,20 @@ RESTORE = "            position = await _restore(charter, store)\n"
 LATE = "step.status not in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF) and not failed_and_stuck:"
 ACCEPTED = "step.status is StepStatus.COMPENSATING:\n        del draft.steps[step.path]\n        return Outcome.APPLIED\n    if "
 FAILED = "            draft.fail(step.path, error)\n"
-FORGET_UNDO = "            draft.compensations = tuple(each for each in draft.compensations if each.step != step.path)\n"
+FORGET_UNDO = (
+    "            draft.compensations = tuple(each for each in draft.compensations if each.step != step.path)\n"
+)
 CLAIM = "        if not await _claim(session, key, command):\n            return await _recall(session, key, command)\n    return await _work(session, key, command, command.input, work)"
 REPLY = "        reply = Reply(record=record, settled=settled,"
-SOME = 500
+SOME = 2_000  # worlds; most are noticed within a hundred
 
-BREAKAGES = {
-    "the first transaction is on b": (2_000, (TENURE, "self._turn = 0  # A is first", "self._turn = 1")),
-    "b is not fenced": (SOME, (TAKEOVER, FENCE_B, FENCE_B.replace('"b"', "charter.owner"))),
-    "b is fenced after the reading": (SOME, (TAKEOVER, FENCE_B, ""), (TAKEOVER, RESTORE, RESTORE + "    " + FENCE_B)),
-    "the position is not in the state's batch": (
-        SOME,
+# A position that is parted from the state by its batch alone is not among them: only the end of a transaction that arrives
+# twice, the second time late, tears a transaction apart, and the shipped producer sends it once. tests/protocol covers it.
+BREAKAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "the first transaction is on b": ((TENURE, "self._turn = 0  # A is first", "self._turn = 1"),),
+    "b is not fenced": ((TAKEOVER, FENCE_B, FENCE_B.replace('"b"', "charter.owner")),),
+    "b is fenced after the reading": ((TAKEOVER, FENCE_B, ""), (TAKEOVER, RESTORE, RESTORE + "    " + FENCE_B)),
+    "the position is not where the state is": (
         (
             BATCH,
             "writer.append(topics.state, shard, batch.state)",
@@ -39,7 +42,6 @@ BREAKAGES = {
         ),
     ),
     "commands are collected fold by fold": (
-        SOME,
         (TENURE, "self._dispatcher.send(batch.runs, ", "self._dispatcher.send(written.every, "),
         (FOLD, "        self._bytes = 0\n", "        self._bytes = 0\n        self.every = []\n"),
         (
@@ -49,7 +51,6 @@ BREAKAGES = {
         ),
     ),
     "commands go out before the commit": (
-        SOME,
         (
             TENURE,
             "        self._flying = (fold, batch)\n",
@@ -57,11 +58,9 @@ BREAKAGES = {
         ),
     ),
     "a transaction begins before the one before is known": (
-        SOME,
         (TENURE, "if self._flight is None and self._ripe(fold):", "if self._ripe(fold):"),
     ),
     "the highest acknowledged counts": (
-        4_000,
         (
             "actionbus.orchestrator.dispatching",
             "        reached =",
@@ -69,7 +68,6 @@ BREAKAGES = {
         ),
     ),
     "a takeover sends no undo again": (
-        SOME,
         (
             TAKEOVER,
             'step["dispatch_seq"] > position.dispatched_through',
@@ -77,21 +75,17 @@ BREAKAGES = {
         ),
     ),
     "what no transaction has scheduled is looked after": (
-        4_000,
         (TENURE, "committed = self._holding.store.get(run_id)", "committed = fold.run(run_id)"),
     ),
     "a shard that is let go looks at timers": (
-        2_000,
         (TENURE, "if not self._stopping and not self._enough(fold):", "if not self._enough(fold):"),
     ),
-    "a late success ends an undo": (SOME, (COMPLETE, LATE, ACCEPTED + LATE)),
-    "the failed step is not undone": (SOME, ("actionbus.engine.fail", FAILED, FORGET_UNDO + FAILED)),
+    "a late success ends an undo": ((COMPLETE, LATE, ACCEPTED + LATE),),
+    "the failed step is not undone": (("actionbus.engine.fail", FAILED, FORGET_UNDO + FAILED),),
     "the first is undone first": (
-        SOME,
         ("actionbus.engine.compensate", "in reversed(draft.compensations)", "in draft.compensations"),
     ),
     "request ids are not remembered": (
-        SOME,
         (
             "actionbus.engine.draft",
             "self.requests = remembered((*self.requests, request.request_id), self.definition.limits)",
@@ -99,11 +93,9 @@ BREAKAGES = {
         ),
     ),
     "the offset is committed before the result": (
-        4_000,
         (ANSWERING, REPLY, "        settled()\n        reply = Reply(record=record, settled=None,"),
     ),
     "an effect does not need its row": (
-        SOME,
         (
             INBOX,
             CLAIM,
@@ -111,18 +103,21 @@ BREAKAGES = {
         ),
     ),
     "an undo that comes first closes nothing": (
-        SOME,
-        (INBOX, "                await session.settle()\n                return Done(output=outcomes.NEVER_HAPPENED)", "                return Done(output=outcomes.NEVER_HAPPENED)"),
+        (
+            INBOX,
+            "                await session.settle()\n                return Done(output=outcomes.NEVER_HAPPENED)",
+            "                return Done(output=outcomes.NEVER_HAPPENED)",
+        ),
     ),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seeds", "changes"), [(each[0], each[1:]) for each in BREAKAGES.values()], ids=BREAKAGES.keys())
-def test_a_breakage_is_noticed(seeds: int, changes: tuple[tuple[str, str, str], ...]) -> None:
+@pytest.mark.parametrize("changes", BREAKAGES.values(), ids=BREAKAGES.keys())
+def test_a_breakage_is_noticed(changes: tuple[tuple[str, str, str], ...]) -> None:
     """With the line broken, one of so many worlds breaks a promise; in the shipped code none of them does."""
     with all_mutated(*changes):
-        broken = next((seed for seed in range(seeds) if world.run(drawn(seed)).broken), None)
+        broken = next((seed for seed in range(SOME) if world.run(drawn(seed)).broken), None)
     assert broken is not None, "nobody noticed"
     assert world.run(drawn(broken)).broken is None
 
@@ -130,7 +125,7 @@ def test_a_breakage_is_noticed(seeds: int, changes: tuple[tuple[str, str, str], 
 def test_a_broken_world_is_made_small() -> None:
     """What is told of a failure is a world of fewer acts, in which the same promise is broken."""
     with ExitStack() as stack:
-        stack.enter_context(all_mutated(*BREAKAGES["b is not fenced"][1:]))
+        stack.enter_context(all_mutated(*BREAKAGES["b is not fenced"]))
         report = next(report for seed in range(SOME) if (report := world.run(drawn(seed))).broken)
         small = explore.shrunk(report)
         assert isinstance(small.broken, Violated)

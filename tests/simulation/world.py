@@ -26,8 +26,8 @@ from simulation.broker import Broker
 from simulation.judge import Judge
 from simulation.judgement import Violated, hold
 from simulation.loop import Process, VirtualLoop, current
-from simulation.shelf import Shelf
 from simulation.plan import ACTIVE_MS, Ask, Freeze, Jump, Kill, Markers, Move, Plan, Trouble
+from simulation.shelf import Shelf
 
 ENDS = "once the faults stop everything ends"
 SURE = "nothing surprises the shipped code"
@@ -173,7 +173,13 @@ class World:
         for run in self.judge.runs.values():
             if not run.status.ended:
                 self.ask(run.run_id, RequestKind.RESUME, f"{run.run_id}-resume-last-{number}")
-                self.ask(run.run_id, RequestKind.SIGNAL, f"{run.run_id}-signal-last-{number}", signal="go", payload=b'{"v":2}')
+                self.ask(
+                    run.run_id,
+                    RequestKind.SIGNAL,
+                    f"{run.run_id}-signal-last-{number}",
+                    signal="go",
+                    payload=b'{"v":2}',
+                )
 
     # What is noticed
 
