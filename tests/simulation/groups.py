@@ -62,8 +62,8 @@ class Groups:
                     if heirs:
                         self.give(heirs[0])
 
-    def return_of(self, process, members) -> None:
-        """A process that was thrown out is back."""
+    def return_of(self, members) -> None:
+        """The process of these members was thrown out, and is back."""
         for member in members:
             if member.thrown_out:
                 member.thrown_out = False
@@ -137,11 +137,11 @@ class Member:
         await self.world.left(self.process)
         await asyncio.sleep(0)
 
-    def pause(self, partitions) -> None:
+    def pause(self, _) -> None:
         """Read nothing for a while."""
         self._paused = True
 
-    def resume(self, partitions) -> None:
+    def resume(self, _) -> None:
         """Read on."""
         self._paused = False
         self._stirred.set()

@@ -43,7 +43,7 @@ class Judge:
         self._entries: defaultdict[tuple[str, str], list] = defaultdict(list)
         self._by_hand: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
-    def appended(self, place, first, records) -> None:
+    def appended(self, place, records) -> None:
         """Something was written outside any transaction."""
         topic = place[0]
         if topic == self._topics.requests:

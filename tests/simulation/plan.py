@@ -196,7 +196,7 @@ def _run(dice: Dice, run: str) -> list[Act]:
     return acts
 
 
-def _fault(dice: Dice, orchestrators: tuple[str, ...], workers: tuple[str, ...]) -> list[Act]:
+def _fault(dice: Dice, orchestrators: tuple[str, ...], workers: tuple[str, ...]) -> list[Act]:  # noqa: PLR0911 - a table of cases
     """Something goes wrong: mostly one thing, sometimes two that are bad together."""
     who = dice.one_of("o", "o", "w", *orchestrators[:1], *workers[:1])
     moment = ("", dice.number(1, dice.one_of(8, 25, 60)), 0)

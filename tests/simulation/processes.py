@@ -185,19 +185,19 @@ async def work(ctx, effect: str) -> None:
         await asyncio.sleep(LONG_MS / 1000)
 
 
-async def a(ctx, reads: list, scopes: list, given: int) -> dict:
+async def a(ctx, reads: list, scopes: list, given: int) -> dict:  # noqa: ARG001 - what the workflows give
     """The action of a step."""
     await work(ctx, "done")
     return {"v": ctx.step_key}
 
 
-async def f(ctx, why: str) -> dict:
+async def f(ctx, why: str) -> dict:  # noqa: ARG001 - what the workflows give
     """The action of a fallback."""
     await work(ctx, "done")
     return {"v": ctx.step_key}
 
 
-async def u(ctx, of: object, reads: list, scopes: list) -> None:
+async def u(ctx, of: object, reads: list, scopes: list) -> None:  # noqa: ARG001 - what the workflows give
     """The action that undoes a step."""
     await work(ctx, "undone")
 

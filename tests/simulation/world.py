@@ -289,7 +289,7 @@ class World:
                 process.hear(Lost(partitions=groups.FIRST))
                 process.hear(Assigned(partitions=groups.NONE))
         else:
-            self.groups.return_of(process, process.members)
+            self.groups.return_of(process.members)
         process.thaw()
 
     def _expire(self, process: Process) -> None:
