@@ -16,7 +16,6 @@ class Books:
     definition unless the run was migrated.
     """
 
-<<<<<<< HEAD
     def __init__(
         self,
         definition: Definition,
@@ -29,10 +28,6 @@ class Books:
     ) -> None:
         self._place = place or definition.place
         self._first = first
-=======
-    def __init__(self, definition: Definition, status: RunStatus, entries: list[EventEntry], by_hand: set[str]) -> None:
-        self._definition = definition
->>>>>>> 5554155 (Hold the simulated database against the real table, and the simulation against breakages)
         self._status = status
         self._entries = entries
         self._by_hand = by_hand
