@@ -41,11 +41,12 @@ test-fast: $(VENV)/.test  ## Run the tests that need neither Java nor much time.
 simulate: $(VENV)/.test  ## Run seeded worlds until one breaks a promise; SEEDS=1000000 FROM=0, or SEED=123 for one.
 	@$(BIN)/python -m tests.simulation $(SEED) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM))
 
-bench: $(VENV)/.test  ## Measure steps per second and latency; BENCH_FLAGS='--kafka HOST:PORT' takes your broker.
+bench: $(VENV)/.test  ## Measure steps per second, latency, and the cost of a step as its run grows; BENCH_FLAGS='--kafka HOST:PORT' takes your broker.
 	@$(BIN)/python benchmarks/steps.py $(BENCH_FLAGS)
+	@$(BIN)/python benchmarks/growth.py
 
 bench-growth: $(VENV)/.test  ## Measure whether a step costs more the longer its run is; needs no broker.
-	@$(BIN)/python benchmarks/growth.py $(BENCH_FLAGS)
+	@$(BIN)/python benchmarks/growth.py
 
 bench-cpu: $(VENV)/.test  ## Measure the CPU time that our own code takes for a step; needs no broker.
 	@$(BIN)/python benchmarks/cpu.py $(BENCH_FLAGS)

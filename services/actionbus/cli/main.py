@@ -13,6 +13,8 @@ from actionbus.cli import (
     dev,
     doctor,
     exits,
+    incidents,
+    looking,
     output,
     replaying,
     runs,
@@ -37,6 +39,8 @@ app.command("deploy")(deploying.deploy)
 app.add_typer(definition.app, name="definition")
 app.add_typer(topics.app, name="topics")
 app.add_typer(runs.app, name="runs")
+app.add_typer(looking.tasks, name="tasks")
+app.add_typer(incidents.app, name="incidents")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(steps.app, name="steps")
 app.command("replay")(replaying.replay_histories)

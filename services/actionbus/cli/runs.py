@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from actionbus.cli import arguments, migrating, operating, output, replaying, session, showing, story
+from actionbus.cli import arguments, looking, migrating, operating, output, replaying, session, showing, story
 from actionbus.cli.arguments import BeginAt, By, Debounce, PartitionKey, Priority, Reason, RequestId, RunId
 from actionbus.cli.output import Format, Output
 from actionbus.client import Client, RunHandle
@@ -208,6 +208,7 @@ def explain(run_id: RunId) -> None:
 
 operating.add_to(app)
 app.command()(migrating.migrate)
+app.command("list")(looking.list_runs)
 
 
 async def _history(client: Client, run_id: str) -> list[WorkflowEvent]:

@@ -38,7 +38,7 @@ def state(run: WorkflowRun, definition: WorkflowDefinition | None) -> Row:
         "incarnation": run.incarnation,
         "input": output.opened(run.input),
         "output": output.opened(run.output),
-        "waits_for": list(waits_for(run, _waits(definition))),
+        "waits_for": list(waits_for(run, waits_of(definition))),
         "steps": [
             {
                 "step": step.path,
@@ -110,7 +110,8 @@ def _line(turn: Turn) -> str:
     return f"{f' for {turn.key}' if turn.key else ''}, since {output.when(turn.queued_at)}"
 
 
-def _waits(definition: WorkflowDefinition | None) -> dict[str, Waiting]:
+def waits_of(definition: WorkflowDefinition | None) -> dict[str, Waiting]:
+    """The nodes of a definition that wait for a signal, by their static paths."""
     if definition is None:
         return {}
     return {path: node for path, node, _ in read_graph(definition.graph).nodes() if isinstance(node, Waiting)}

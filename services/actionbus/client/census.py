@@ -1,4 +1,4 @@
-"""The live runs of some workflows, from the state topic. It is read whole: fit for a look before a change, no more."""
+"""The live runs, from the state topic. It is read whole: fit for a look of an operator or before a change, no more."""
 
 from collections.abc import AsyncIterator, Collection
 
@@ -13,11 +13,12 @@ from actionbus.kafka.reader import PartitionReader
 
 
 async def live(
-    connection: Connection, topics: Topics, codec: Codec, workflows: Collection[str]
+    connection: Connection, topics: Topics, codec: Codec, workflows: Collection[str] | None = None
 ) -> AsyncIterator[WorkflowRun]:
-    """Every run of these workflows that has not ended, as the log holds it now; one partition of them in memory.
+    """Every run that has not ended, as the log holds it now; one partition of them in memory.
 
-    Raises TopicMissing without an installation, Unavailable, AccessRefused. What cannot be read is passed over.
+    ``workflows``: those of which runs are looked for; None: all. Raises TopicMissing without an installation,
+    Unavailable, AccessRefused. What cannot be read is passed over.
     """
     async with Cluster(connection) as cluster:
         shards = await cluster.partitions(topics.state)
@@ -36,9 +37,10 @@ async def live(
                 yield codec.decode(WorkflowRun, value)
 
 
-def _is_meant(codec: Codec, value: bytes, workflows: Collection[str]) -> bool:
+def _is_meant(codec: Codec, value: bytes, workflows: Collection[str] | None) -> bool:
     try:
         run = codec.glance(WorkflowRun, value, "workflow", "status")
     except RecordUnreadable:
         return False
-    return run["workflow"] in workflows and not RunStatus(run["status"]).ended
+    meant = workflows is None or run["workflow"] in workflows
+    return meant and not RunStatus(run["status"]).ended
