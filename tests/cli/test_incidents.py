@@ -99,3 +99,17 @@ def test_tasks_are_listed_by_whom_they_are_for(deliveries: Dev) -> None:
     deliveries.json("runs", "fill", mine["run_id"], mine["path"], "true")
     assert deliveries.json("runs", "result", "y") is True
     assert [row["run_id"] for row in deliveries.json("tasks", "list")] == ["x"]
+
+
+def test_a_run_that_has_ended_is_run_again(deliveries: Dev) -> None:
+    """With the input that it had; a run that lives is left alone."""
+    closed = deliveries.folder / "closed"
+    closed.touch()
+    deliveries.json("runs", "start", "delivery", '["Ada"]', "--id", "twice")
+    deliveries.until(lambda: len(_stuck(deliveries)) == 1)
+    assert deliveries.command("runs", "restart", "twice").returncode == 4
+    deliveries.json("runs", "cancel", "twice")
+    deliveries.until(lambda: deliveries.json("runs", "show", "twice")["status"] == "CANCELLED")
+    closed.unlink()
+    assert deliveries.json("runs", "restart", "twice", "--reason", "the road is open")["restarted"] is True
+    assert deliveries.json("runs", "result", "twice") == ["delivered to Ada"]

@@ -58,6 +58,23 @@ def terminate(
     _ask(run_id, "terminated", lambda run, asked: run.terminate(reason, **asked), by, request_id, output_format)
 
 
+def restart(
+    run_id: RunId,
+    *,
+    version: Annotated[str | None, typer.Option(help="The definition's version; the newest when not given.")] = None,
+    reason: Reason = "",
+    by: By = None,
+    request_id: RequestId = None,
+    output_format: Output = None,
+) -> None:
+    """Run a run that has ended again from its beginning, with the input that it had."""
+
+    def ask(run: RunHandle, asked: Asked) -> Awaitable[None]:
+        return run.restart(version, reason, **asked)
+
+    _ask(run_id, "restarted", ask, by, request_id, output_format)
+
+
 def pause(
     run_id: RunId,
     *,
@@ -194,7 +211,7 @@ def fill(
 
 def add_to(app: typer.Typer) -> None:
     """Make these commands part of a group."""
-    for command in (signal, cancel, terminate, pause, resume, retry, skip, complete, reschedule, assign, fill):
+    for command in (signal, cancel, terminate, restart, pause, resume, retry, skip, complete, reschedule, assign, fill):
         app.command()(command)
 
 

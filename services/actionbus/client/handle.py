@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Final, Unpack
 
 from actionbus.client import outcomes
 from actionbus.client.asking import Asking
 from actionbus.client.desk import Desk
-from actionbus.client.interface import StartedRun
+from actionbus.client.interface import Asked, StartedRun
 from actionbus.client.tail import Follower, Outcome
 from actionbus.contracts import payloads
 from actionbus.contracts.errors import ActionbusError, Refused
-from actionbus.contracts.events import WorkflowEvent
+from actionbus.contracts.events import EntryKind, WorkflowEvent
 from actionbus.contracts.payloads import Json
+from actionbus.contracts.requests import IfExists, RequestKind
 from actionbus.contracts.run import WorkflowRun
+
+_BEGAN: Final = (EntryKind.RUN_STARTED, EntryKind.START_CHANGED)  # whose data is the input
 
 
 class RunHandle(Asking, StartedRun):
@@ -60,6 +64,22 @@ class RunHandle(Asking, StartedRun):
         if found is None:
             raise Refused(f"there is no run {self.run_id}: it was never started, or was forgotten after its retention")
         return found
+
+    async def restart(self, version: str | None = None, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Run it again from its beginning, with the input that it had; only a run that has ended.
+
+        ``version``: of its workflow; None: the newest. Raises Conflict when the run lives, Refused when there is none,
+        or when the event of its start is not kept any more: start it with its input then, and ``if_exists="replace"``.
+        """
+        run = await self.state()
+        begun = (entry for event in await self.history() for entry in event.entries if entry.kind in _BEGAN)
+        inputs = [entry.data for entry in begun]
+        if not inputs:
+            raise Refused(
+                f"the input of run {self.run_id} is not kept any more: start it anew, and replace the old one"
+            )
+        start = {"workflow": run.workflow, "version": version, "payload": inputs[-1], "if_exists": IfExists.REPLACE}
+        await self._ask(RequestKind.START, asked, reason=reason, **start)
 
     async def view(self, name: str) -> Json:
         """What the run shows under a name; raises Refused when it shows nothing by that name, or there is no run."""

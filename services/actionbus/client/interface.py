@@ -104,6 +104,10 @@ class StartedRun(Protocol):
         """The run as it stands; raises Refused when there is none."""
         ...
 
+    async def restart(self, version: str | None = None, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Run it again from its beginning, with the input that it had; only a run that has ended."""
+        ...
+
     async def view(self, name: str) -> Json:
         """What the run shows under a name."""
         ...
