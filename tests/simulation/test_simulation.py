@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
 def test_no_world_breaks_a_promise() -> None:
     """Whatever dies, freezes, is lost, late, doubled or asked: one history, each effect once, and everything ends."""
     seed, _ = explore.explore(0, int(os.environ.get("SEEDS", explore.SEEDS)))
