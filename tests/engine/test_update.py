@@ -24,7 +24,7 @@ def verdicts(play, request_id):
         payloads.decode(entry.data or b"null") if entry.kind is EntryKind.REQUEST_ACCEPTED else entry.reason
         for event in play.events
         for entry in event.entries
-        if entry.request_id == request_id
+        if entry.request_id == request_id and entry.kind in (EntryKind.REQUEST_ACCEPTED, EntryKind.REQUEST_REJECTED)
     ]
 
 

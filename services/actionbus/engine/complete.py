@@ -1,5 +1,7 @@
 """A worker says that a step succeeded: check what it gave, publish what it asks for, and let the run go on."""
 
+from typing import Final
+
 from actionbus.contracts import payloads
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
@@ -11,6 +13,8 @@ from actionbus.engine import emits, fail, failure
 from actionbus.engine.draft import Draft
 from actionbus.engine.shapes import step as steps
 from actionbus.engine.transition import Outcome
+
+FROM_OUTSIDE: Final = "the holder of its token answered"
 
 
 def complete(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
@@ -36,7 +40,14 @@ def complete(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
     draft.unhold(step.path)
     draft.know(step.path, value)
     steps.keep_for_undo(draft, step.path, output, from_outside=result.by_token)
-    draft.note(EntryKind.STEP_SUCCEEDED, step=step.path, action=step.action, attempt=command.attempt, data=output)
+    draft.note(
+        EntryKind.STEP_SUCCEEDED,
+        step=step.path,
+        action=step.action,
+        attempt=command.attempt,
+        data=output,
+        reason=FROM_OUTSIDE if result.by_token else None,
+    )
     emits.publish(draft, step, result.emits)
     draft.finish(step.path, output)
     return Outcome.APPLIED

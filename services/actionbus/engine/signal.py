@@ -41,8 +41,8 @@ def keep(draft: Draft, request: WorkflowRequest) -> None:
     limit = draft.definition.limits.signals_buffered
     if len(draft.signals) >= limit:
         raise PayloadRefused(f"{limit} signals that nothing has waited for yet are kept, there is no room for one more")
-    draft.note(EntryKind.SIGNAL_RECEIVED, data=_told(name, given))
     asks = request.request_id if name in draft.definition.updates else None
+    draft.note(EntryKind.SIGNAL_RECEIVED, data=_told(name, given), request_id=asks)
     kept = Signal(name=name, payload=given, received_at=draft.now, request_id=asks)
     draft.signals = (*draft.signals, kept)
 

@@ -87,7 +87,8 @@ def begin(
         updated_at=now,
     )
     draft = Draft(definition, run, now, seq)
-    draft.note(EntryKind.REQUEST_ACCEPTED, request_id=request.request_id)
+    asking = request.parent and payloads.encode(request.parent.model_dump(mode="json"))
+    draft.note(EntryKind.REQUEST_ACCEPTED, request_id=request.request_id, data=asking)
     if request.parent is not None and not request.parent.waits:
         draft.sent.append(report.of(run, now))
     _told(draft, EntryKind.RUN_STARTED, request)

@@ -131,8 +131,12 @@ def undo_left(data: bytes | None, path: str, node: ChildNode) -> Compensation | 
 
 
 def tell_end(draft: "Draft", path: str, report: ChildReport) -> None:
-    """Note how the other run stands."""
-    told = {"run_id": report.run_id, "status": report.status}
+    """Note how the other run stands, and what it gave."""
+    told: dict[str, Json] = {"run_id": report.run_id, "status": report.status}
+    if report.output is not None:
+        told["output"] = payloads.decode(report.output)
+    if report.error is not None:
+        told["error"] = failure.as_json(report.error)
     reason = None if report.error is None else f"{report.error.type}: {report.error.message}"
     draft.note(EntryKind.CHILD_ENDED, step=path, data=payloads.encode(told), reason=reason)
 
