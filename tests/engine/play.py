@@ -2,14 +2,22 @@
 
 from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.commands import ActionCommand, CommandKind
-from actionbus.contracts.requests import RequestKind, WorkflowRequest
+from actionbus.contracts.requests import ChildReport, RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, ActionResult, Emit, ResultKind
-from actionbus.contracts.run import StepState, WorkflowRun
+from actionbus.contracts.run import Parent, StepState, WorkflowRun
 from actionbus.engine.advance import advance
 from actionbus.engine.definition import Definition
 from actionbus.engine.dispatch import commands
 from actionbus.engine.history import RESULTS, nonce, pinned
-from actionbus.engine.inputs import Input, RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.inputs import (
+    Admitted,
+    ChildReported,
+    Input,
+    RequestMade,
+    ResultReceived,
+    StartRequested,
+    TimerFired,
+)
 from actionbus.engine.transition import Outcome, Transition
 
 START = 1_000_000
@@ -31,8 +39,8 @@ class Play:
 
     # What happens
 
-    def starts(self, value=None, *, request_id="start-1", **fields) -> Transition:
-        """Ask for the run."""
+    def starts(self, value=None, *, request_id="start-1", target=None, **fields) -> Transition:
+        """Ask for the run; ``target`` is another definition that it is to have from now on."""
         request = WorkflowRequest(
             request_id=request_id,
             run_id=self.run_id,
@@ -41,7 +49,8 @@ class Play:
             payload=payloads.encode(value),
             **fields,
         )
-        return self.give(StartRequested(request=request, incarnation=self.incarnation, trace="00-trace-span-01"))
+        trace = "00-trace-span-01"
+        return self.give(StartRequested(request=request, incarnation=self.incarnation, trace=trace, target=target))
 
     def cancels(self, reason="not wanted", *, request_id="cancel-1", kind=RequestKind.CANCEL) -> Transition:
         """Ask for its end."""
@@ -156,6 +165,23 @@ class Play:
         text = identifiers.command_id(key, attempt, undo=undo)
         result = ActionResult(command_id=text, step_key=key, run_id=self.run_id, kind=kind, nonce=nonce(text), **fields)
         return self.give(ResultReceived(result=result, command=identifiers.parse_command_id(text)))
+
+    def hears(self, path, status, *, output=..., error=None, run_id=None) -> Transition:
+        """The run that a node started tells how it stands; it has the id that such a run gets."""
+        child = run_id or identifiers.child_run_id(self.run_id, self.incarnation, path)
+        report = ChildReport(
+            run_id=child,
+            incarnation="7",
+            status=status,
+            output=None if output is ... else payloads.encode(output),
+            error=error,
+        )
+        parent = Parent(run_id=self.run_id, incarnation=self.incarnation, path=path, waits=True)
+        return self.give(ChildReported(parent=parent, report=report))
+
+    def admits(self, path) -> Transition:
+        """The turn of what waits at a path has come."""
+        return self.give(Admitted(path=path))
 
     def passes(self, milliseconds: int) -> list[Transition]:
         """Time goes by; what is due on the way happens at its time."""

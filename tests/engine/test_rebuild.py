@@ -2,14 +2,33 @@
 
 import pytest
 
+from actionbus.contracts.definitions import Effect
 from actionbus.contracts.errors import Refused
 from actionbus.contracts.events import EntryKind
+from actionbus.contracts.limiting import LimitPolicy
 from actionbus.engine import history
 from actionbus.engine.history import Due
+from actionbus.engine.inputs import Admitted
 from actionbus.engine.rebuild import rebuild
 from actionbus.engine.replay import replay
-from engine.graphs import block, caught, cel, fallback, on, policy, put, ref, repeat, retry, step, wait, workflow
-from engine.play import started
+from engine.graphs import (
+    action,
+    block,
+    call,
+    caught,
+    cel,
+    fallback,
+    on,
+    policy,
+    put,
+    ref,
+    repeat,
+    retry,
+    step,
+    wait,
+    workflow,
+)
+from engine.play import Play, started
 from histories.scenarios import SCENARIOS
 
 
@@ -84,6 +103,53 @@ def test_an_attempt_that_took_too_long_had_begun():
     rebuilt = rebuild(play.definition, play.events, "")
     assert any(each.event == Due(kind="start_to_close", step="slow") for each in rebuilt.moments)
     assert list(replay(rebuilt)) == []
+
+
+def test_what_a_sign_of_life_said_is_not_told():
+    """It is in no event and changes none: only the command of the next attempt had it."""
+    play = started(workflow(step("a", heartbeat_ms=5_000, retry=policy(2))))
+    play.beats("a", {"page": 3})
+    play.passes(7_000)
+    play.succeeds("a")
+    rebuilt = rebuild(play.definition, play.events, "")
+    assert list(replay(rebuilt)) == []
+    assert "page" not in history.write(rebuilt)
+    assert play.executed()[1].heartbeat_details == b'{"page":3}'
+
+
+def test_who_answered_is_told():
+    """An answer by token is in no inbox, so the run keeps it for the undo, which here waits in a line of its own."""
+    inbox = {"effect": Effect.TRANSACTIONAL}
+    each_id = LimitPolicy(concurrency=1, key="input.id")
+    actions = action("a", **inbox), action("u", limit=each_id, **inbox)
+    for by_token, line in ((True, "for each input.id, here 7"), (False, "for each input.id")):
+        play = started(workflow(step("a", undo=call("u", id=ref("made", "id"))), step("b"), actions=actions))
+        play.succeeds("a", {"id": 7}, by_token=by_token)
+        play.fails("b", retryable=False)
+        assert play.last.event.entries[-1].reason.endswith(line)
+        assert list(replay(rebuild(play.definition, play.events, ""))) == []
+
+
+def test_a_version_that_is_gone_is_named():
+    """A run that a later start gave another version needs that one as well."""
+    play = Play(workflow(step("a")))
+    play.starts(due_at=play.now + 1_000, if_exists="debounce")
+    other = workflow(step("b"), version="2")
+    play.starts(request_id="start-2", due_at=play.now + 1_000, if_exists="debounce", target=other)
+    with pytest.raises(Refused, match="went over to version 2 of order, which is not deployed"):
+        rebuild(play.first, play.events, "", {"1": play.first})
+    assert list(replay(rebuild(play.first, play.events, "", {"2": other}))) == []
+
+
+def test_a_turn_that_came_otherwise_is_shown():
+    """Under an engine that says something else of it, the turn is still what the event is told to have come of."""
+    play = started(workflow(step("a"), actions=[action("a", limit=LimitPolicy(concurrency=1))]))
+    play.admits("a")
+    changed = play.events[1].entries[0].replace(data=b'"otherwise"')
+    rebuilt = rebuild(play.definition, [play.events[0], play.events[1].replace(entries=(changed,))], "")
+    assert rebuilt.moments[-1].event == Admitted(path="a")
+    (found,) = replay(rebuilt)
+    assert found.recorded["entries"][0]["data"] == '"otherwise"'
 
 
 def test_events_without_their_beginning_are_refused():

@@ -1,6 +1,11 @@
 """The runs whose histories are recorded, told as plays. A scenario is only told again when its recording is new."""
 
 from actionbus.contracts.definitions import Effect
+from actionbus.contracts.limiting import LimitPolicy
+from actionbus.contracts.limits import DEFAULT_LIMITS
+from actionbus.contracts.requests import RequestKind
+from actionbus.contracts.results import ActionError
+from actionbus.contracts.run import Parent, RunStatus
 from engine.graphs import (
     COMPENSATE,
     DAY_MS,
@@ -11,6 +16,7 @@ from engine.graphs import (
     call,
     caught,
     cel,
+    child,
     choose,
     each,
     emit,
@@ -19,6 +25,7 @@ from engine.graphs import (
     handle,
     on,
     parallel,
+    person,
     policy,
     put,
     ref,
@@ -26,6 +33,7 @@ from engine.graphs import (
     retry,
     sequence,
     sequence_giving,
+    show,
     sleep,
     step,
     throw,
@@ -512,6 +520,143 @@ def schedule_of_minutes() -> Play:
     return play
 
 
+def child_completes() -> Play:
+    """A run waits for another one, goes on with what that gave, and takes it back when a later step fails."""
+    play = started(
+        workflow(
+            step("a", undo="ua"),
+            child("c", input=ref("input"), undo=call("uc", order=ref("made", "order"))),
+            step("z", input={"order": ref("steps", "c", "order")}),
+        ),
+        {"n": 1},
+    )
+    play.succeeds("a")
+    play.hears("c", RunStatus.COMPLETED, output={"order": 7})
+    play.fails("z", retryable=False)
+    play.undoes("c")
+    play.undoes("a")
+    return play
+
+
+def child_fails() -> Play:
+    """A rule looks into the failure of another run; a run that only has to begin says so; one takes too long."""
+    closed = cel("error.details.shop == 'closed'", error=ref("error"))
+    ship = block("t", child("ship"), caught("Refused", go_on_with("by hand"), when=closed))
+    late = block("u", child("slow", timeout_ms=1_000, give_up="terminate"), caught("Timeout", go_on_with("late")))
+    play = started(workflow(ship, child("tell", wait=False), late, output=ref("steps", "t")))
+    error = ActionError(type="Refused", message="no", retryable=False, details=b'{"shop":"closed"}')
+    play.hears("t[1]", RunStatus.FAILED, error=error)
+    play.hears("tell", RunStatus.RUNNING)
+    play.passes(1_000)
+    return play
+
+
+def child_is_cancelled_with_its_run() -> Play:
+    """What the run did is undone once the other run, which it cancels, has ended; one had completed before that."""
+    both = parallel("p", child("c"), child("d", undo=call("ud", gave=ref("made"))))
+    play = started(workflow(step("a", undo="ua"), both))
+    play.succeeds("a")
+    play.cancels()
+    play.hears("p.c", RunStatus.CANCELLED, error=ActionError(type="Cancelled", message="not wanted", retryable=False))
+    play.hears("p.d", RunStatus.COMPLETED, output=[1])
+    play.undoes("p.d")
+    play.undoes("a")
+    return play
+
+
+def child_too_deep() -> Play:
+    """A run that another one started may itself start none, because too many wait for one another."""
+    play = Play(workflow(child("c")))
+    play.starts(parent=Parent(run_id="r-0", incarnation="0", path="c", waits=True, depth=DEFAULT_LIMITS.child_depth))
+    return play
+
+
+def update_answered_later() -> Play:
+    """Updates come early: one is refused once something waits for it, one is answered, and one finds the run ended."""
+    positive = cel("n > 0", n=ref("payload"))
+    added = wait("w", "add", accept=positive, answer=cel("n * 2", n=ref("payload")))
+    play = started(workflow(step("a"), added, show("s", "sum", ref("steps", "w")), step("b")))
+    play.signals("add", -1, request_id="update-1")
+    play.signals("add", 3, request_id="update-2")
+    play.succeeds("a")
+    play.signals("add", 4, request_id="update-3")
+    play.succeeds("b")
+    return play
+
+
+def person_reminded() -> Play:
+    """Somebody is asked, reminded, and somebody else asked in their place; a form for the one task fills it."""
+    ask = person(
+        "ok",
+        ref("scope", "m", "item"),
+        assignee="ann",
+        payload_schema={"type": "boolean"},
+        remind_after_ms=[1_000],
+        due_ms=2_000,
+        on_reminder=step("mail", input={"to": ref("scope", "ok", "assignee")}),
+    )
+    play = started(workflow(each("m", ["x", "y"], ask), output=ref("steps", "m")))
+    play.passes(1_000)
+    play.succeeds("m[0][0]")
+    play.asks(RequestKind.ASSIGN_TASK, step="m[1]", value="bob", reason="ann is ill")
+    play.asks(RequestKind.SIGNAL, step="m[1]", value=True)
+    play.passes(1_000)
+    play.signals("ok", value=False)
+    return play
+
+
+def turns_waited_for() -> Play:
+    """The run waits for its turn, then a step for each of its attempts, and what undoes it as well."""
+    one = LimitPolicy(concurrency=1, key="input.of")
+    limited = [action("a", limit=one), action("ua", limit=one)]
+    a = step("a", input={"of": ref("input", "of")}, retry=policy(2), undo=call("ua", of=ref("made", "of")))
+    play = started(workflow(a, step("z"), actions=limited, limit=LimitPolicy(concurrency=1)), {"of": "x"})
+    play.passes(500)
+    play.admits("")
+    play.admits("a")
+    play.fails("a")
+    play.passes(1_000)
+    play.pauses()
+    play.resumes()
+    play.admits("a")
+    play.succeeds("a", {"of": "y"})
+    play.fails("z", retryable=False)
+    play.admits("a")
+    play.undoes("a")
+    return play
+
+
+def debounced_start() -> Play:
+    """A run that has not begun takes the input of later starts, the last of which brings another definition."""
+    play = Play(workflow(step("a", input={"q": ref("input")})))
+    debounce = {"if_exists": "debounce"}
+    play.starts("t", due_at=play.now + 3_000, **debounce)
+    play.passes(1_000)
+    play.starts("te", request_id="start-2", due_at=play.now + 3_000, **debounce)
+    play.passes(1_000)
+    other = workflow(step("b", input={"q": ref("input")}), version="2")
+    play.starts("tea", request_id="start-3", due_at=play.now + 3_000, target=other, **debounce)
+    play.passes(3_000)
+    play.succeeds("b")
+    return play
+
+
+def silent_after_deferring() -> Play:
+    """An attempt begins, leaves its answer to somebody else, and takes too long, counted from its beginning."""
+    play = started(workflow(step("a", heartbeat_ms=40_000, start_to_close_ms=60_000, retry=policy(3, initial_ms=0))))
+    play.passes(1_000)
+    play.begins("a")
+    play.passes(30_000)
+    play.defers("a")
+    play.passes(20_000)
+    play.beats("a", "soon")
+    play.passes(10_000)
+    play.defers("a")
+    play.passes(40_000)
+    play.succeeds("a", by_token=True)
+    return play
+
+
 SCENARIOS = (
     happy_path,
     retry_then_success,
@@ -545,4 +690,13 @@ SCENARIOS = (
     answered_by_token,
     migrated_mid_run,
     schedule_of_minutes,
+    child_completes,
+    child_fails,
+    child_is_cancelled_with_its_run,
+    child_too_deep,
+    update_answered_later,
+    person_reminded,
+    turns_waited_for,
+    debounced_start,
+    silent_after_deferring,
 )

@@ -84,7 +84,7 @@ def _start(definition: Definition, run: WorkflowRun | None, event: StartRequeste
     if run is not None and event.request.kind is RequestKind.SIGNAL:
         return _request(definition, run, event.request, now, seq)
     if run is not None and start.postpones(run, event.request):
-        draft = start.postpone(definition, event, now, seq, before=run)
+        draft = start.postpone(event.target or definition, event, now, seq, before=run)
         return _after(draft, Outcome.APPLIED) if isinstance(draft, Draft) else draft
     if run is not None and not start.replaces(run, event.request):
         return start.second(run, event.request, now)

@@ -79,7 +79,7 @@ def input_of(moment: Moment, run: WorkflowRun | None) -> Input:
 
 def pinned(definition: Definition, given: Input, run: WorkflowRun | None) -> Definition:
     """The definition that a run goes on under after an input: another one where it was migrated to it."""
-    target = given.target if isinstance(given, RequestMade) else None
+    target = given.target if isinstance(given, StartRequested | RequestMade) else None
     return target if target is not None and run is not None and run.definition_hash == target.hash else definition
 
 
@@ -137,11 +137,10 @@ def read(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> History:
 
 def _write(event: Input | Due) -> dict[str, Any]:  # noqa: PLR0911 - a table of cases
     match event:
-        case StartRequested(request=request, incarnation=incarnation, trace=trace):
-            return {"start": plain(request), "incarnation": incarnation, "trace": trace}
+        case StartRequested(request=request, incarnation=incarnation, trace=trace, target=target):
+            return {"start": plain(request), "incarnation": incarnation, "trace": trace} | _told(target)
         case RequestMade(request=request, target=target):
-            written = {"request": plain(request)}
-            return written if target is None else written | _told(target)
+            return {"request": plain(request)} | _told(target)
         case ResultReceived(result=result):
             return {"result": plain(result)}
         case TimerFired(timer_id=timer_id):
@@ -156,7 +155,9 @@ def _write(event: Input | Due) -> dict[str, Any]:  # noqa: PLR0911 - a table of 
             assert_never(event)
 
 
-def _told(definition: Definition) -> dict[str, Any]:
+def _told(definition: Definition | None) -> dict[str, Any]:
+    if definition is None:
+        return {}
     return {"graph": json.loads(definition.graph.canonical()), "hash": definition.hash}
 
 
@@ -167,6 +168,10 @@ def _definition(given: Mapping[str, Any], **more: Any) -> Definition:
     return Definition(graph, content_hash=given["hash"], **more)
 
 
+def _target(given: Mapping[str, Any], more: dict[str, Any]) -> Definition | None:
+    return _definition(given, **more) if "graph" in given else None
+
+
 def _moment(given: Mapping[str, Any], more: dict[str, Any]) -> Moment:
     event = _read(given["input"], more)
     return Moment(now=given["now"], seq=given["seq"], event=event, outcome=dict(given["outcome"]))
@@ -174,11 +179,11 @@ def _moment(given: Mapping[str, Any], more: dict[str, Any]) -> Moment:
 
 def _read(given: Mapping[str, Any], more: dict[str, Any]) -> Input | Due:  # noqa: PLR0911 - a table of cases
     match given:
-        case {"start": request, "incarnation": incarnation, "trace": trace}:
-            return StartRequested(request=WorkflowRequest.model_validate(request), incarnation=incarnation, trace=trace)
+        case {"start": start, "incarnation": incarnation, "trace": trace}:
+            request = WorkflowRequest.model_validate(start)
+            return StartRequested(request=request, incarnation=incarnation, trace=trace, target=_target(given, more))
         case {"request": request}:
-            target = _definition(given, **more) if "graph" in given else None
-            return RequestMade(request=WorkflowRequest.model_validate(request), target=target)
+            return RequestMade(request=WorkflowRequest.model_validate(request), target=_target(given, more))
         case {"result": result}:
             command = identifiers.parse_command_id(result["command_id"])
             return ResultReceived(result=ActionResult.model_validate(result), command=command)

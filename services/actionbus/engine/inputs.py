@@ -11,11 +11,15 @@ from actionbus.engine.definition import Definition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequested:
-    """A request to start a run. The incarnation derives from the offset of the request."""
+    """A request to start a run. The incarnation derives from the offset of the request.
+
+    ``target``: the definition that a run which has not begun is to have from now on, if it is another than before.
+    """
 
     request: WorkflowRequest
     incarnation: str
     trace: str | None = None
+    target: Definition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
