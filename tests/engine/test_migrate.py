@@ -4,7 +4,9 @@ import pytest
 
 from actionbus.contracts import payloads
 from actionbus.contracts.definitions import Effect
+from actionbus.contracts.limiting import LimitPolicy
 from actionbus.contracts.requests import RequestKind
+from actionbus.contracts.run import RunStatus
 from actionbus.engine.migrate import Refusal, migrate
 from actionbus.engine.transition import Outcome
 from engine.graphs import (
@@ -14,6 +16,7 @@ from engine.graphs import (
     call,
     caught,
     cel,
+    child,
     each,
     emit,
     fallback,
@@ -21,6 +24,7 @@ from engine.graphs import (
     handle,
     on,
     parallel,
+    person,
     policy,
     put,
     ref,
@@ -28,6 +32,7 @@ from engine.graphs import (
     retry,
     sequence,
     sequence_giving,
+    show,
     sleep,
     step,
     throw,
@@ -215,18 +220,6 @@ def test_what_stood_in_for_a_step_is_checked_only_where_the_schema_changed():
     goes(play, new(*nodes, actions=[text], output=[ref("steps", "a")]))
     play.succeeds("b")
     assert play.run.output == b"[null]"
-
-
-def test_a_node_that_is_no_step_and_waits_like_one_must_be_the_same():
-    """Where a kind of node keeps what only steps keep, nothing is guessed: the node has to be the very same."""
-    play = started(workflow(A, B))
-    fields = {"status": "SCHEDULED", "attempt": 1, "path": "a"}
-    for after, applied in ((sleep("a", 1), True), (sleep("a", 2), False)):
-        old, run = workflow(sleep("a", 1), B), play.run
-        run = run.replace(definition_hash=old.hash, steps=tuple(each.replace(**fields) for each in run.steps))
-        moved = migrate(run, old, new(after, B), {})
-        assert (not isinstance(moved, Refusal)) is applied
-    assert moved == Refusal(reason="a is under way, and is another one in version 2")
 
 
 def test_what_nothing_reads_any_more_goes():
@@ -482,3 +475,212 @@ def test_a_step_that_waits_for_an_operator_goes_over():
     play.retries("a")
     play.succeeds("a")
     has_ended(play, "COMPLETED")
+
+
+CHILD = child("c", undo=call("uc", made=ref("made")))
+
+
+def test_a_child_goes_on_and_its_end_is_heard():
+    """What a run started runs on by itself; what it was given, and how long it is waited for, is past or to come."""
+    play = started(workflow(CHILD, A, output=ref("steps", "c")))
+    goes(play, new(child("c", input=7, give_up="leave", undo=CHILD.undo), B, output=[ref("steps", "c")]))
+    play.hears("c", RunStatus.COMPLETED, output=1)
+    play.succeeds("b")
+    assert play.run.output == b"[1]"
+
+
+@pytest.mark.parametrize(
+    ("other", "names", "why"),
+    [
+        ((child("c", "third", undo=CHILD.undo),), {}, "c waits for a run of other, and in version 2 for one of third"),
+        ((child("c", wait=False, undo=CHILD.undo),), {}, "c waits for the end or the beginning of a run"),
+        ((child("c"),), {}, "c is under way, and is undone in another way"),
+        ((child("d", undo=CHILD.undo),), {"c": "d"}, "c cannot become d: the run that it started knows it by its name"),
+        ((step("c"),), {}, "c is needed, and version 2 has no child there"),
+    ],
+)
+@pytest.mark.parametrize("cancelled", [False, True], ids=["waited for", "has to end"])
+def test_a_child_must_be_waited_for_as_it_was(other, names, why, cancelled):
+    """It tells the node at the path that started it, for which it is a run of that workflow, also when it is given up."""
+    play = started(workflow(CHILD))
+    if cancelled:
+        play.cancels()
+    assert why in stays(play, new(*other), **names)
+
+
+def test_a_child_that_has_to_end_is_heard_under_the_other_version():
+    """It had completed before it could be cancelled, so it is undone, as any step is whose undo is under way."""
+    play = started(workflow(CHILD))
+    play.cancels()
+    goes(play, new(CHILD, A))
+    play.hears("c", RunStatus.COMPLETED, output=1)
+    assert play.compensated()[0].input == b'{"made":1}'
+    effect = action("uc", effect=Effect.HTTP)
+    assert "c needs the action uc as it was" in stays(play, workflow(CHILD, actions=[effect], version="3"))
+    goes(play, workflow(CHILD, version="3"))
+    play.undoes("c")
+    has_ended(play, "CANCELLED")
+
+
+def test_what_undoes_a_completed_child_must_be_there():
+    """Its undo is registered like that of a step."""
+    play = started(workflow(CHILD, A))
+    play.hears("c", RunStatus.COMPLETED, output=1)
+    gone = new(child("c"), A)
+    assert "c needs the action uc, which version 2 does not have" in stays(play, gone)
+    goes(play, new(CHILD, A, B))
+    play.fails("a")
+    play.undoes("c")
+    has_ended(play, "FAILED")
+
+
+ASK = {"payload_schema": {"type": "boolean"}, "remind_after_ms": [10], "due_ms": 20, "timeout_ms": 30}
+
+
+def test_somebody_who_was_asked_is_waited_for():
+    """The task stays with whoever has it, and its times go on; what reminds may change."""
+    play = started(workflow(person("ok", assignee="ann", **ASK)))
+    play.passes(10)
+    play.asks(RequestKind.ASSIGN_TASK, step="ok", value="bob")
+    mail = step("mail", input={"to": ref("scope", "yes", "assignee")})
+    asks = person("yes", signal="ok", assignee="ann", on_reminder=mail, **ASK)
+    goes(play, new(asks, output=ref("steps", "yes")), ok="yes")
+    play.passes(10)
+    assert play.step("yes[1]").input == b'{"to":"bob"}'
+    play.signals("ok", value=True)
+    assert play.run.output == b"true"
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"signal": "no"}, "ok waits for the signal ok, and in version 2 for no"),
+        ({"title": "do that"}, "ok asks somebody for something, and for something else in version 2"),
+        ({"payload_schema": {"type": "string"}}, "ok asks somebody for something, and for something else"),
+        ({"remind_after_ms": [5, 10]}, "ok reminds or ends at other times in version 2"),
+        ({"timeout_ms": None}, "ok reminds or ends at other times in version 2"),
+    ],
+)
+def test_a_person_must_be_asked_for_what_they_were_asked(changed, why):
+    """The same form under the same title, at the same times."""
+    play = started(workflow(person("ok", **ASK)))
+    assert why in stays(play, new(person("ok", **{**ASK, **changed})))
+
+
+def test_a_reminder_under_way_must_be_there():
+    """What reminds is a node like any other."""
+    play = started(workflow(person("ok", on_reminder=step("mail"), **ASK)))
+    play.passes(10)
+    assert "ok[0] is needed, and version 2 has no step there" in stays(play, new(person("ok", **ASK)))
+
+
+def test_an_update_is_answered_as_the_version_says_that_takes_it():
+    """Who waits for an answer hears one; who was told that a signal is accepted does not lose it to a new condition."""
+    answering = wait("w", "go", answer={"$literal": 2})
+    play = started(workflow(A, wait("w", "go", answer={"$literal": 1})))
+    play.signals("go", request_id="update-1")
+    goes(play, new(A, answering))
+    play.succeeds("a")
+    assert [each.data for each in play.last.event.entries if each.request_id == "update-1"] == [b"2"]
+    play = started(workflow(A, wait("w", "go")))
+    play.signals("go")
+    assert "the signal go was accepted, and version 2 asks whether it is" in stays(play, new(A, answering))
+
+
+def _limited(key=None, **fields):
+    return action("a", limit=LimitPolicy(concurrency=1, key=key), **fields)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "again"])
+def test_a_step_that_waits_for_its_turn_keeps_its_place(first):
+    """How many may run at a time can change; a place that nobody counts would never come to its turn."""
+    play = started(workflow(step("a", retry=policy(2, initial_ms=0)), actions=[_limited()]))
+    if not first:
+        play.admits("a")
+        play.fails("a")
+    nodes = (step("a", retry=policy(9)), B)
+    why = "a needs the limit of the action a as it was: in version 2 it counts otherwise"
+    assert why in stays(play, new(*nodes))
+    assert why in stays(play, new(*nodes, actions=[_limited("input.x")]))
+    goes(play, new(*nodes, actions=[action("a", limit=LimitPolicy(rate=9))]))
+    play.admits("a")
+    play.succeeds("a")
+    play.succeeds("b")
+    has_ended(play, "COMPLETED")
+
+
+def test_a_step_that_began_without_a_limit_would_not_be_counted():
+    """A limit that comes later says nothing of what is out."""
+    play = started(workflow(A))
+    assert "a needs the limit of the action a as it was" in stays(play, new(A, actions=[_limited()]))
+
+
+def test_a_step_that_was_never_sent_may_get_another_name_and_undo():
+    """No worker has heard of it, so only its input, made already, has to be what the new version gives it."""
+    play = started(workflow(A, actions=[_limited()]))
+    other = step("z", action="a", input={"x": 1})
+    assert "a is under way with another input" in stays(play, new(other, actions=[_limited()]), a="z")
+    assert "a was sent to the action a, and version 2 has b there" in stays(play, new(step("a", action="b")))
+    goes(play, new(step("z", action="a", undo="u"), B, actions=[_limited()]), a="z")
+    play.admits("z")
+    play.succeeds("z")
+    play.fails("b")
+    assert sent(play) == ["z/1", "b/1", "z/undo/1"]
+
+
+def test_an_undo_that_waits_for_its_turn_keeps_its_place():
+    """As a step does."""
+    undo = action("u", limit=LimitPolicy(concurrency=1))
+    play = started(workflow(step("a", undo="u"), B, actions=[undo]))
+    play.succeeds("a")
+    play.fails("b")
+    assert "a needs the limit of the action u as it was" in stays(play, new(step("a", undo="u"), B))
+    goes(play, new(step("a", undo="u"), B, actions=[undo]))
+    play.admits("a")
+    play.undoes("a")
+    has_ended(play, "FAILED")
+
+
+@pytest.mark.parametrize("later", [0, 1_000])
+def test_a_run_that_waits_for_its_turn_keeps_its_place(later):
+    """Also one that will wait for it from a later time on."""
+    few = LimitPolicy(concurrency=1)
+    play = Play(workflow(A, limit=few))
+    play.starts(due_at=play.now + later)
+    assert "the limit of its workflow counts otherwise in version 2" in stays(play, new(B))
+    goes(play, new(B, limit=few))
+    play.passes(1_000)
+    play.admits("")
+    play.succeeds("b")
+    has_ended(play, "COMPLETED")
+
+
+def test_a_run_whose_turn_has_come_may_lose_its_limit():
+    """It needs no place any more."""
+    play = started(workflow(A, limit=LimitPolicy(concurrency=1)))
+    play.admits("")
+    goes(play, new(A))
+
+
+def test_an_answer_that_was_left_to_others_comes_under_the_other_version():
+    """The token is of the attempt, which goes over with its step; an undo reads what it gave."""
+    undone = call("u", id=ref("made", "id"))
+    play = started(workflow(step("a", undo=undone)))
+    play.defers("a")
+    goes(play, new(step("a", undo=undone), B))
+    play.succeeds("a", {"id": 7}, by_token=True)
+    play.fails("b")
+    assert play.compensated()[0].input == b'{"id":7}'
+    play.defers("a", undo=True)
+    goes(play, workflow(step("a", undo=undone), B, C, version="3"))
+    play.undoes("a")
+    has_ended(play, "FAILED")
+
+
+def test_what_a_run_shows_stays():
+    """Until a node of the new version shows something else under that name."""
+    play = started(workflow(show("s", "stage", "one"), A))
+    goes(play, new(show("s", "stage", "other"), A, show("t", "stage", "two")))
+    assert play.run.views == {"stage": b'"one"'}
+    play.succeeds("a")
+    assert play.run.views == {"stage": b'"two"'}

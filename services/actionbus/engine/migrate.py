@@ -17,7 +17,7 @@ from actionbus.contracts.run import Held, HeldKind, ScopeState, StepState, StepS
 from actionbus.engine import verdict
 from actionbus.engine.definition import Definition
 from actionbus.engine.draft import Draft
-from actionbus.engine.migration import outputs, scopes, steps
+from actionbus.engine.migration import outputs, same, scopes, steps
 from actionbus.engine.migration.renaming import Renaming, Stays
 from actionbus.engine.paths import ROOT, around
 
@@ -86,6 +86,8 @@ def _migrated(run: WorkflowRun, old: Definition, new: Definition, names: Mapping
         raise Stays(f"it is a run of {old.name}, not of {new.name}")
     if new.version == old.version:
         raise Stays(f"the run is on version {new.version} already")
+    if run.unbegun and not same.counts_alike(old.graph.limit, new.graph.limit):
+        raise Stays(f"the run has not begun, and the limit of its workflow counts otherwise in version {new.version}")
     renaming = Renaming(old, new, names)
     moved, held = _scopes(renaming, run)
     kept = outputs.Kept(renaming, moved)
@@ -140,6 +142,8 @@ def _signals(run: WorkflowRun, new: Definition) -> Any:
     for each in run.signals:
         if each.name not in new.signals:
             raise Stays(f"the signal {each.name} has come, and version {new.version} waits for none of that name")
+        if each.request_id is None and each.name in new.updates:
+            raise Stays(f"the signal {each.name} was accepted, and version {new.version} asks whether it is")
         try:
             new.signals[each.name].check(payloads.decode(each.payload))
         except PayloadRefused as refused:

@@ -9,6 +9,7 @@ from actionbus.contracts.nodes import Handle
 from actionbus.contracts.run import ScopeState
 from actionbus.engine import gathering
 from actionbus.engine.definition import Place
+from actionbus.engine.migration import same
 from actionbus.engine.migration.renaming import Renaming, Stays
 
 _FREE: Final = ("map", "sleep")  # kinds whose scope means the same whatever else their node says
@@ -34,11 +35,11 @@ def moved(renaming: Renaming, scope: ScopeState, entering: str | None) -> tuple[
                     f"{scope.path} is in turn {scope.cursor + 1}, and version {renaming.new.version} ends it at {limit}"
                 )
         case "wait":
-            if there.node.signal != here.node.signal:
-                raise Stays(
-                    f"{scope.path} waits for the signal {here.node.signal}, and in version {renaming.new.version} for "
-                    f"{there.node.signal}"
-                )
+            _signal(renaming, here, there, scope)
+        case "person":
+            _person(renaming, here, there, scope)
+        case "child":
+            same.child(renaming, scope.path)
         case "try":
             _try(renaming, here, there, scope)
         case kind if kind not in _FREE and here.node != there.node:
@@ -82,6 +83,23 @@ def _parallel(renaming: Renaming, here: Place, there: Place, scope: ScopeState) 
     )
     lost = [renaming.path(each) for each in payloads.decode(scope.data or b"[]")]
     return scope.replace(gathered=gathered, data=payloads.encode(lost))
+
+
+def _signal(renaming: Renaming, here: Place, there: Place, scope: ScopeState) -> None:
+    before, after = here.node.signal, there.node.signal
+    if before != after:
+        raise Stays(f"{scope.path} waits for the signal {before}, and in version {renaming.new.version} for {after}")
+
+
+def _person(renaming: Renaming, here: Place, there: Place, scope: ScopeState) -> None:
+    """What somebody was asked for stays the same, and so do the times, which the scope counts by their places."""
+    version = renaming.new.version
+    _signal(renaming, here, there, scope)
+    before, after = here.node, there.node
+    if (renaming.template(before.title), before.payload_schema) != (after.title, after.payload_schema):
+        raise Stays(f"{scope.path} asks somebody for something, and for something else in version {version}")
+    if here.plan.moments != there.plan.moments:
+        raise Stays(f"{scope.path} reminds or ends at other times in version {version}")
 
 
 def _try(renaming: Renaming, here: Place, there: Place, scope: ScopeState) -> None:

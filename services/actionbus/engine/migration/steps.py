@@ -3,71 +3,58 @@
 from typing import Any
 
 from actionbus.contracts import payloads
-from actionbus.contracts.decisions import Call, Fallback
+from actionbus.contracts.decisions import Fallback
 from actionbus.contracts.run import Compensation, StepState, StepStatus
 from actionbus.engine.definition import Place
+from actionbus.engine.migration import same
 from actionbus.engine.migration.renaming import Renaming, Stays
 
 
 def moved(renaming: Renaming, step: StepState) -> StepState:
     """A step that is under way or being undone, under the new definition; raises Stays."""
     path, here, there = renaming.spot(step.path)
-    plan, version = there.plan, renaming.new.version
-    if there.node.kind != "step":
-        _same_node(renaming, step.path, here, there)
+    if there.node.kind == "child":  # a run that has to end, or is undone, before the undoing goes on
+        same.child(renaming, step.path)
+        _undo(renaming, step)
     elif step.status is StepStatus.COMPENSATING:
-        _same_name(step.path, path)
-        _same_action(renaming, here.plan.action.id, plan.action.id, step.path)
-        _same_action(renaming, step.action, step.action, step.path)
-    elif step.attempt:
-        _same_name(step.path, path)
-        _same_action(renaming, step.action, plan.action.id, step.path)
-        if renaming.template(here.node.call.input) != there.node.call.input:
-            raise Stays(f"{step.path} is under way with another input than version {version} gives it")
-        if _undo(renaming, here.node.undo) != there.node.undo:
-            raise Stays(f"{step.path} is under way, and is undone in another way in version {version}")
+        same.name(step.path, path)
+        same.action(renaming, here.plan.action.id, there.plan.action.id, step.path)
+        _undo(renaming, step)
+    elif step.attempt or step.queued:
+        _attempt(renaming, step, path, (here, there))
     elif step.status is StepStatus.PENDING:  # it was never sent, so it begins as the new version says
-        step = step.replace(action=plan.action.id)
+        step = step.replace(action=there.plan.action.id)
     return step.replace(path=path, resolution=_resolution(renaming, step, here, there))
 
 
 def undo(renaming: Renaming, registered: Compensation) -> Compensation:
     """What undoes a step that is done or under way: it stays as it was registered. Raises Stays."""
     path, here, there = renaming.spot(registered.step)
-    if there.node.kind != "step":
-        _same_node(renaming, registered.step, here, there)
-        return registered
-    _same_name(registered.step, path)
-    _same_action(renaming, here.plan.action.id, there.plan.action.id, registered.step)
-    _same_action(renaming, registered.action, registered.action, registered.step)
+    same.name(registered.step, path)
+    if there.node.kind == "step":
+        same.action(renaming, here.plan.action.id, there.plan.action.id, registered.step)
+    same.action(renaming, registered.action, registered.action, registered.step)
     return registered
 
 
-def _same_name(before: str, after: str) -> None:
-    if before != after:
-        raise Stays(f"{before} cannot become {after}: its workers know it by its name, and so does what undoes it")
-
-
-def _same_node(renaming: Renaming, path: str, here: Place, there: Place) -> None:
-    """Whether a node that waits as steps do, and is none, is the very same one."""
-    if here.node != there.node:
-        raise Stays(f"{path} is under way, and is another one in version {renaming.new.version}")
-
-
-def _same_action(renaming: Renaming, before: str, after: str, path: str) -> None:
-    """Whether a step uses the action it used, and that works as it did."""
+def _attempt(renaming: Renaming, step: StepState, path: str, nodes: tuple[Place, Place]) -> None:
+    """Whether a step with its input is the same; one that waits for its first turn was never sent, and has no undo."""
+    here, there = nodes
     version = renaming.new.version
-    if before != after:
-        raise Stays(f"{path} was sent to the action {before}, and version {version} has {after} there")
-    old, new = renaming.old.action(before), renaming.new.graph.actions.get(after)
-    if new is None:
-        raise Stays(f"{path} needs the action {before}, which version {version} does not have")
-    if (old.effect, old.store) != (new.effect, new.store):
-        raise Stays(f"{path} needs the action {before} as it was: in version {version} its effect is another one")
+    if step.attempt:
+        same.name(step.path, path)
+    same.action(renaming, step.action, there.plan.action.id, step.path)
+    same.place(renaming, step.action, step.path)
+    if renaming.template(here.node.call.input) != there.node.call.input:
+        raise Stays(f"{step.path} is under way with another input than version {version} gives it")
+    if step.attempt and same.call(renaming, here.node.undo) != there.node.undo:
+        raise Stays(f"{step.path} is under way, and is undone in another way in version {version}")
 
 
-def _undo(renaming: Renaming, call: Call | None) -> Call | None:
-    return call and Call(action=call.action, input=renaming.template(call.input))
+def _undo(renaming: Renaming, step: StepState) -> None:
+    if step.action:  # else it waits for a run to end, and nothing is sent
+        same.action(renaming, step.action, step.action, step.path)
+        same.place(renaming, step.action, step.path)
 
 
 def _resolution(renaming: Renaming, step: StepState, here: Any, there: Any) -> bytes | None:
@@ -86,4 +73,4 @@ def _resolution(renaming: Renaming, step: StepState, here: Any, there: Any) -> b
 
 
 def _then(renaming: Renaming, then: Any) -> Any:
-    return Fallback(call=_undo(renaming, then.call) or then.call) if isinstance(then, Fallback) else then
+    return Fallback(call=same.call(renaming, then.call) or then.call) if isinstance(then, Fallback) else then
