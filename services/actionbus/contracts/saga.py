@@ -2,7 +2,7 @@
 
 Before its pivot, the point of no return, whatever is done can be taken back or may stay; after it, nothing fails for
 good. Steps have the same meaning with and without these checks. What no graph says is not looked at: values that
-cannot be made, records that are published, an operator who cancels.
+cannot be made, records that are published, an operator who cancels, what the workflows of other runs promise.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,11 @@ from actionbus.contracts.decisions import Compensate, ContinueWith, Fail, Fallba
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.nodes import (
     BlockRule,
+    ChildNode,
+    GiveUp,
     Handle,
     Node,
+    PersonNode,
     RaiseNode,
     RepeatNode,
     SequenceNode,
@@ -49,16 +52,19 @@ def mistakes(graph: Graph) -> Mistakes:
     for path, node in nodes[place + 1 :]:
         if path in unanswered and (why := _fails(node)) is not None:
             yield _told(path, node, why)
+        elif isinstance(node, StepNode):
+            yield from _ends(path, node)
 
 
 def _before(graph: Graph, path: str, node: Node, *, pivot: bool) -> Mistakes:
     if isinstance(node, RepeatNode) and node.limit is None and _undoes(node):
         yield _told(path, node, "without a limit its finished turns are not undone any more: give it a limit")
+    if isinstance(node, ChildNode) and (why := _leaves(node)) is not None:
+        yield _told(path, node, why)
     if not isinstance(node, StepNode):
         return
+    yield from _ends(path, node)
     for number, rule in enumerate(node.rules, start=1):
-        if isinstance(rule.then, Fail):
-            yield _told(path, node, f"its rule {number} ends the run and undoes nothing before it: use compensate")
         if isinstance(rule.then, Fallback) and not pivot and not _safe(graph, rule.then.call.action):
             yield _told(path, node, f"its rule {number} falls back to {rule.then.call.action}, which has no undo")
     if node.undo is None and not pivot and not _safe(graph, node.call.action):
@@ -70,6 +76,26 @@ def _before(graph: Graph, path: str, node: Node, *, pivot: bool) -> Mistakes:
         )
 
 
+def _ends(path: str, node: StepNode) -> Mistakes:
+    """The rules of a step that end the run whatever a block around it says."""
+    for number, rule in enumerate(node.rules, start=1):
+        if isinstance(rule.then, Fail):
+            yield _told(path, node, f"its rule {number} ends the run and undoes nothing before it: use compensate")
+
+
+def _leaves(node: ChildNode) -> str | None:
+    """How a run that another one started may stay when that one is undone; None when it is undone with it."""
+    if not node.wait:
+        return "its run is not waited for, so nothing takes it back: wait for it, or let it come after the pivot"
+    if node.give_up is not GiveUp.CANCEL:
+        return f"it would {node.give_up} its run, which then stays as it is: let it cancel it"
+    if node.undo is None:
+        return (
+            "it has no undo, and a run that completed does not undo itself: give it one, or let it come after the pivot"
+        )
+    return None
+
+
 def _fails(node: Node) -> str | None:
     """How a node can fail for good by itself; None when it cannot."""
     match node:
@@ -77,8 +103,10 @@ def _fails(node: Node) -> str | None:
             return f"it can fail for good, {_LEFT}: give it a last rule for any error that pauses or gives a value"
         case RaiseNode():
             return f"it fails, {_LEFT}: {_ANSWER}"
-        case WaitNode(timeout_ms=int(), on_timeout=None):
+        case WaitNode(timeout_ms=int(), on_timeout=None) | PersonNode(timeout_ms=int(), on_timeout=None):
             return f"it fails when no signal comes in time, {_LEFT}: say what follows on a timeout"
+        case ChildNode():
+            return f"its run may be refused or not complete, {_LEFT}: {_ANSWER}"
         case RepeatNode(limit=int()) if node.while_ is not None or node.until is not None:
             return f"it fails when its turns are not enough, {_LEFT}: {_ANSWER}"
         case _:
@@ -99,13 +127,19 @@ def _goes_on(rules: tuple[Rule, ...] | tuple[BlockRule, ...]) -> bool:
 
 
 def _unanswered(nodes: list[tuple[str, Node]]) -> set[str]:
-    """The paths of nodes whose failure no block around them answers."""
-    answered = tuple(f"{path}[" for path, node in nodes if isinstance(node, TryNode) and _goes_on(node.rules))
+    """The paths of nodes whose failure no block around them answers. That of a reminder changes nothing."""
+    answered = tuple(
+        f"{path}["
+        for path, node in nodes
+        if isinstance(node, PersonNode) or (isinstance(node, TryNode) and _goes_on(node.rules))
+    )
     return {path for path, _ in nodes if not path.startswith(answered)}
 
 
 def _undoes(node: Node) -> bool:
-    return (isinstance(node, StepNode) and node.undo is not None) or any(_undoes(each) for _, each in node.inside())
+    return (isinstance(node, StepNode | ChildNode) and node.undo is not None) or any(
+        _undoes(each) for _, each in node.inside()
+    )
 
 
 def _safe(graph: Graph, action: str) -> bool:
