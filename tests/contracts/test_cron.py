@@ -118,6 +118,15 @@ def test_wherever_one_begins_to_look_the_firings_are_the_same(expression, zone, 
     assert cron.next_after(expression, zone, between) == first
 
 
+def test_clocks_that_change_by_half_an_hour_lead_past_no_firing():
+    """Every five hours on the island of Lord Howe, on the night when its clocks go back."""
+    midnight = moments.moment("2027-04-03T13:00:00Z")
+    assert cron.next_after("0 0 */5 * * *", "Australia/Lord_Howe", midnight) == moments.moment("2027-04-03T18:30:00Z")
+    evening = moments.moment("2027-03-05T12:00:00Z")
+    assert cron.next_after("0 */20 4 * *", "Australia/Lord_Howe", midnight) == moments.moment("2027-04-04T09:30:00Z")
+    assert cron.next_after("0 */20 4 * *", "Australia/Lord_Howe", evening) == midnight
+
+
 def test_firings_follow_one_another():
     """A day of them, each second counted once."""
     moment, found = TWICE, []
