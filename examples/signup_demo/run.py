@@ -11,30 +11,22 @@ file and the CRM's file. The exit code is 0 when nothing is wrong there, 1 other
 import argparse
 import asyncio
 import csv
-import secrets
 import shutil
-import socket
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import history
 import httpx
 import judge
-from processes import Process, plain_environment, run_once
+from processes import Installation, Process, broker, free_port
 from rich.console import Console
 from screen import Screen, final_table
 
 from actionbus import ActionbusError, Refused, RunFailed
 from actionbus.client import Client
-from actionbus.contracts.topics import Topics
-from actionbus.kafka.admin import Admin
-from actionbus.kafka.connection import Connection
-from actionbus.kafka.embedded import EmbeddedBroker
 
 HERE = Path(__file__).parent
 APP = HERE.parent / "signup.py"
@@ -50,46 +42,34 @@ class Demo:
     """One installation under its own prefix, its outside world, and the list of users."""
 
     def __init__(self, bootstrap: str, folder: Path, screen: Screen) -> None:
-        self.connection = Connection(bootstrap_servers=bootstrap, client_id="signup-demo")
-        self.topics = Topics(f"signup-demo-{secrets.token_hex(3)}")
-        self.folder = folder
         self.screen = screen
         self.users, self.mailbox, self.crm = (folder / f"{name}.sqlite" for name in ("users", "mailbox", "crm"))
         self.mail_port, self.crm_port = free_port(), free_port()
+        self.installation = Installation(
+            "signup-demo",
+            bootstrap,
+            app=APP,
+            folder=folder,
+            settings={
+                "ACTIONBUS_STORE_DEFAULT_URL": f"sqlite+aiosqlite:///{self.users}",
+                "SIGNUP_SMTP": f"127.0.0.1:{self.mail_port}",
+                "SIGNUP_CRM": f"http://127.0.0.1:{self.crm_port}",
+            },
+        )
         self.signups: dict[str, judge.Signup] = {}
         self.kills: list[tuple[str, int]] = []
         self._submitted = 0
-        self._processes: list[Process] = []
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What every process of the installation is started with."""
-        return plain_environment() | {
-            "ACTIONBUS_KAFKA_BOOTSTRAP_SERVERS": self.connection.bootstrap_servers,
-            "ACTIONBUS_PREFIX": self.topics.prefix,
-            "ACTIONBUS_NONCE_CURRENT": secrets.token_hex(32),
-            "ACTIONBUS_TOPICS_SHARDS": "4",
-            "ACTIONBUS_TOPICS_ACTION_PARTITIONS": "4",
-            "ACTIONBUS_TOPICS_REPLICATION_FACTOR": "1",
-            "ACTIONBUS_STORE_DEFAULT_URL": f"sqlite+aiosqlite:///{self.users}",
-            "SIGNUP_SMTP": f"127.0.0.1:{self.mail_port}",
-            "SIGNUP_CRM": f"http://127.0.0.1:{self.crm_port}",
-        }
 
     async def prepare(self) -> tuple[Process, Process]:
         """Start everything; gives the orchestrator and the worker that are to be killed."""
-        environment = self.environment
-        self._start(
-            "mailbox", [str(HERE / "mailbox.py"), "--port", str(self.mail_port), "--database", str(self.mailbox)]
-        )
-        self._start("crm", [str(HERE / "crm.py"), "--port", str(self.crm_port), "--database", str(self.crm)])
-        for command in (["topics", "apply", str(APP)], ["deploy", str(APP)]):
-            self.screen.say(f"actionbus {' '.join(command[:-1])}")
-            await asyncio.to_thread(run_once, ["-m", "actionbus.cli.main", *command], environment)
-        orchestrator = self._service("orchestrator", ["run", "orchestrator"], environment)
+        start = self.installation.program
+        start("mailbox", str(HERE / "mailbox.py"), "--port", str(self.mail_port), "--database", str(self.mailbox))
+        start("crm", str(HERE / "crm.py"), "--port", str(self.crm_port), "--database", str(self.crm))
+        await self.installation.deploy(self.screen.say)
+        orchestrator = self.installation.orchestrator("orchestrator")
         workers: list[Process] = []
         for number in (1, 2):  # one after the other: noida-db 0.2.3 mixes up members that join at the same time
-            workers.append(self._service(f"worker-{number}", ["run", "worker", str(APP)], environment))
+            workers.append(self.installation.worker(f"worker-{number}"))
             await workers[-1].ready()
         await orchestrator.ready()
         self.screen.say("one orchestrator and two workers are ready; the CRM is down")
@@ -98,7 +78,7 @@ class Demo:
     async def sign_up(self, people: list[dict[str, str]]) -> None:
         """Submit everybody at a steady pace, follow every run to its end, and kill while they are under way."""
         orchestrator, worker = await self.prepare()
-        async with Client(self.connection, prefix=self.topics.prefix) as client:
+        async with Client(self.installation.connection, prefix=self.installation.topics.prefix) as client:
             followed = [asyncio.create_task(self._one(client, n, person)) for n, person in enumerate(people)]
             watching = asyncio.create_task(self._watch())
             try:
@@ -119,7 +99,7 @@ class Demo:
 
     async def verdict(self) -> list[str]:
         """Look at the world, print what is there, and give every violation."""
-        published = await history.read(self.connection, self.topics)
+        published = await history.read(self.installation.connection, self.installation.topics)
         world = judge.look(self.users, self.mailbox, self.crm)
         signups = list(self.signups.values())
         found = [*judge.violations(signups, world), *published.violations()]
@@ -135,13 +115,6 @@ class Demo:
         endings = Counter(signup.ending for signup in signups)
         self.screen.console.print(final_table(endings, world, published, self.kills))
         return found
-
-    async def close(self, *, delete_topics: bool) -> None:
-        """End every process; on a broker that is not the demo's own, remove the demo's topics."""
-        await asyncio.gather(*(asyncio.to_thread(each.end) for each in reversed(self._processes)))
-        if delete_topics:
-            async with Admin(self.connection) as admin:
-                await admin.delete_topics(list(await admin.topics(f"{self.topics.prefix}.")))
 
     async def _one(self, client: Client, number: int, person: dict[str, str]) -> None:
         await asyncio.sleep(number / SIGNUPS_PER_SECOND)
@@ -184,51 +157,6 @@ class Demo:
             self.screen.show(Counter(signup.ending for signup in self.signups.values()), world)
             await asyncio.sleep(0.5)
 
-    def _start(self, name: str, command: list[str]) -> None:
-        process = Process(name, command, folder=self.folder, environment=plain_environment())
-        process.start()
-        self._processes.append(process)
-
-    def _service(self, name: str, command: list[str], environment: dict[str, str]) -> Process:
-        port = free_port()
-        process = Process(
-            name,
-            ["-m", "actionbus.cli.main", *command],
-            folder=self.folder,
-            environment=environment
-            | {
-                "ACTIONBUS_HTTP_PORT": str(port),
-                # A name that lasts: who comes back under it has its share of the work at once. noida-db 0.2.3 never
-                # misses a dead member; Kafka does so after the session timeout.
-                "ACTIONBUS_ORCHESTRATOR_GROUP_INSTANCE_ID": name,
-                "ACTIONBUS_WORKER_GROUP_INSTANCE_ID": name,
-                "ACTIONBUS_ORCHESTRATOR_STATE_DIR": str(self.folder / f"{name}-state"),
-            },
-            ready_url=f"http://127.0.0.1:{port}/ready",
-        )
-        process.start()
-        self._processes.append(process)
-        return process
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@asynccontextmanager
-async def broker(given: str | None, folder: Path, screen: Screen) -> AsyncIterator[str]:
-    """The address of the broker: yours, or one for development that lives as long as the demo."""
-    if given is not None:
-        screen.say(f"your Kafka at {given}")
-        yield given
-        return
-    async with EmbeddedBroker(folder / "broker") as embedded:
-        screen.say(f"an embedded broker at {embedded.bootstrap_servers}")
-        yield embedded.bootstrap_servers
-
 
 async def demonstrate(kafka: str | None, folder: Path, console: Console) -> list[str]:
     """The whole demo; gives the violations."""
@@ -236,14 +164,14 @@ async def demonstrate(kafka: str | None, folder: Path, console: Console) -> list
     with (HERE / "users.csv").open(encoding="utf-8", newline="") as file:
         people = list(csv.DictReader(file))
     with Screen(console, len(people)) as screen:
-        async with broker(kafka, folder, screen) as bootstrap:
+        async with broker(kafka, folder, screen.say) as bootstrap:
             demo = Demo(bootstrap, folder, screen)
             try:
                 await demo.sign_up(people)
                 screen.stop()
                 found = await demo.verdict()
             finally:
-                await demo.close(delete_topics=kafka is not None)
+                await demo.installation.close(delete_topics=kafka is not None)
     console.print(f"{time.monotonic() - begun:.0f} seconds")
     return found
 
