@@ -15,7 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 TRAVELS_WITH = {"pydantic-core": "pydantic"}  # part of it: pydantic names the one version that fits
 OWN = {
     "actionbus",
-    *(each.name for each in (ROOT / "tests").iterdir() if each.is_dir()),
+    *(each.name for room in ("tests", "examples") for each in (ROOT / room).iterdir() if each.is_dir()),
     *(each.stem for each in python("examples")),
 }
 
