@@ -20,8 +20,7 @@ from typing import NoReturn
 from pydantic import BaseModel, FiniteFloat, ValidationError
 from sqlalchemy import Column, DateTime, Float, Integer, MetaData, String, Table, delete, func, insert, select
 
-from actionbus import ActionContext, Flow, NonRetryable, action, rule, workflow
-from actionbus.sdk.rule import Failure
+from actionbus import ActionContext, Failure, Flow, NonRetryable, action, rule, workflow
 
 MAY_BE_DAMAGED_PERCENT = 10
 AT_A_TIME = 10
@@ -145,14 +144,16 @@ def load_or_set_aside(flow: Flow, delivery: Delivery, file: str) -> int:
 
 def read(file: Path) -> list[Measurement]:
     """The lines of a file; raises NonRetryable of type Damaged, with the line and what is wrong with it."""
-    try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            rows = [Measurement.model_validate(line) for line in csv.DictReader(lines)]
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise NonRetryable(f"{file.name}: {wrong}", type="Damaged") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise NonRetryable(f"{file.name} is no CSV file: {error}", type="Damaged") from error
+    rows: list[Measurement] = []
+    with file.open(encoding="utf-8", newline="") as text:
+        lines = csv.DictReader(text)
+        try:
+            rows.extend(Measurement.model_validate(line) for line in lines)
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+            raise NonRetryable(f"{file.name}, line {lines.line_num}: {wrong}", type="Damaged") from error
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise NonRetryable(f"{file.name} is no CSV file: {error}", type="Damaged") from error
     if not rows:
         raise NonRetryable(f"{file.name} has no rows", type="Damaged")
     return rows

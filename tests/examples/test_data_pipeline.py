@@ -72,6 +72,14 @@ def test_every_damage_is_found_and_named(office, damage):
     assert not world.rows["march-999.csv"]
 
 
+def test_the_reason_names_the_line(office):
+    """Whoever repairs a file is told where."""
+    deliveries.deliver(office.march, files=19, damaged=0)
+    office.march.joinpath("march-999.csv").write_bytes(deliveries.DAMAGES["no number"])
+    office.load()
+    assert office.look().quarantined["march-999.csv"].startswith("march-999.csv, line 2: value: ")
+
+
 def test_an_empty_folder_is_no_mistake(office):
     """There is nothing to load, and the summary says so."""
     office.march.mkdir()
