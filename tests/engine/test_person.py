@@ -32,7 +32,8 @@ def test_a_form_that_does_not_fit_is_refused():
     """The task stays open."""
     play = started(task())
     is_refused(play.asks(RequestKind.SIGNAL, step="ok", value={"granted": "yes"}), "does not fit")
-    is_refused(play.asks(RequestKind.SIGNAL, step="nowhere", value={"granted": True}), "nothing at 'nowhere' waits")
+    misled = play.asks(RequestKind.SIGNAL, step="nowhere", value={"granted": True})
+    is_refused(misled, "nothing at 'nowhere' waits for it; what waits in this run: ok")
     assert [scope.path for scope in play.run.scopes] == ["", "ok"]
 
 

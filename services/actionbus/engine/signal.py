@@ -1,6 +1,8 @@
 """Somebody hands a named value to the run: to the node that waits for it, or to one that will."""
 
 from collections.abc import Iterator
+from itertools import islice
+from typing import Final
 
 from actionbus.contracts import payloads
 from actionbus.contracts.errors import PayloadRefused
@@ -13,6 +15,8 @@ from actionbus.engine.schedule import ScheduleDefinition
 from actionbus.engine.shapes.wait import Awaited, WaitShape
 from actionbus.engine.template import fitting
 
+_PATHS_SAID: Final = 5  # a map may wait at thousands
+
 
 def signal(draft: Draft, request: WorkflowRequest) -> str | None:
     """Deliver the signal, or keep it until something waits for it; the reason when it is refused."""
@@ -20,11 +24,11 @@ def signal(draft: Draft, request: WorkflowRequest) -> str | None:
         draft.accept(request)
         return schedule.signalled(draft, request)
     try:
-        waits = next(_waiting(draft, request), None)  # the one that has waited longest
+        waits = next(_waiting(draft, request.step, request.signal), None)  # the one that has waited longest
         if waits is not None:
             _deliver(draft, request, waits)
         elif request.step is not None:
-            return f"nothing at {request.step!r} waits for {f'the signal {request.signal}' if request.signal else 'it'}"
+            return _nothing_there(draft, request)
         else:
             # Who waits for an answer hears the verdict once something takes the signal.
             (draft.remember if request.signal in draft.definition.updates else draft.accept)(request)
@@ -56,14 +60,20 @@ def _deliver(draft: Draft, request: WorkflowRequest, waits: Awaited) -> None:
     waits.shape.signalled(draft, waits.place, waits.path, given)
 
 
-def _waiting(draft: Draft, request: WorkflowRequest) -> Iterator[Awaited]:
-    """The nodes that the signal is for, in the order in which they began to wait."""
-    for path in draft.scopes:
-        place = draft.definition.place(path)
+def _waiting(draft: Draft, path: str | None, signal: str | None) -> Iterator[Awaited]:
+    """The nodes that a signal is for, in the order in which they began to wait; None: any path, any signal."""
+    for each in draft.scopes:
+        place = draft.definition.place(each)
         if place is None or not isinstance(place.shape, WaitShape):
             continue
-        if request.step in (None, path) and request.signal in (None, place.node.signal):
-            yield Awaited(path, place, place.shape)
+        if path in (None, each) and signal in (None, place.node.signal):
+            yield Awaited(each, place, place.shape)
+
+
+def _nothing_there(draft: Draft, request: WorkflowRequest) -> str:
+    what = f"the signal {request.signal}" if request.signal else "it"
+    waits = ", ".join(each.path for each in islice(_waiting(draft, None, request.signal), _PATHS_SAID)) or "nothing"
+    return f"nothing at {request.step!r} waits for {what}; what waits in this run: {waits}"
 
 
 def _given(draft: Draft, request: WorkflowRequest, name: str) -> bytes:
