@@ -24,7 +24,7 @@ from typing import Any
 
 import httpx
 
-from actionbus import ActionbusError, RunFailed
+from actionbus import ActionbusError, Conflict, RunFailed
 from actionbus.client import Client, RunHandle
 from actionbus.contracts.events import EntryKind
 from order_fulfilment import APPROVAL_LIMIT, Approval, Change
@@ -140,8 +140,7 @@ class Shop:
         if order.amount > APPROVAL_LIMIT:
             await self._decide(run, kind.approval)
         if kind.change is not None:
-            answer = await run.update("change", kind.change, request_id=f"{order_id}-change")
-            order = replace(order, address=answer["address"] or order.address)
+            order = await self._change(run, order, kind.change)
         try:
             await run.result()
             ending = judge.COMPLETED
@@ -161,6 +160,15 @@ class Shop:
                         await run.complete_task(entry.step, approval, request_id=request_id)
                         return
                     await run.change_timer(entry.step, datetime.now(UTC), request_id=request_id)
+
+    async def _change(self, run: RunHandle, order: judge.Order, change: Change) -> judge.Order:
+        """Change a customer's mind; who hears that it is too late gets what was ordered."""
+        try:
+            answer = await run.update("change", change, request_id=f"{run.run_id}-change")
+        except Conflict as late:
+            print(late)
+            return replace(order, expected=frozenset({judge.COMPLETED}))
+        return replace(order, address=answer["address"] or order.address)
 
     async def _kill(self, process: Process, moment: Callable[[judge.World], bool]) -> None:
         while not moment(await asyncio.to_thread(self.look)):  # noqa: ASYNC110 - a moment in the world
