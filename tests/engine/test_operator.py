@@ -2,16 +2,20 @@
 
 import pytest
 
+from actionbus.contracts.limits import Limits
 from actionbus.engine.transition import Outcome
 from engine.graphs import (
     PAUSE,
     action,
     call,
+    each,
     go_on_with,
     on,
     parallel,
     policy,
+    put,
     ref,
+    repeat,
     sleep,
     step,
     wait,
@@ -237,6 +241,16 @@ def test_a_time_that_cannot_be_changed(path, due_at, why):
     """Only what waits for a time can wait for another one, and only for one that exists."""
     play = started(workflow(sleep("s", 1_000), run_timeout_ms=5_000))
     is_refused(play.moves(path, due_at), why)
+
+
+def test_a_loop_that_lets_others_go_on_waits_for_no_time():
+    """Its timer is the engine's own: whoever moved it would stop a loop that nobody said should stop."""
+    limits = Limits(moves_per_transition=4)
+    for node in (repeat("r", put("x", 1), limit=50), each("r", list(range(50)), put("x", 1), concurrency=2)):
+        play = started(workflow(node, limits=limits))
+        is_refused(play.moves("r", START + 5_000), "nothing at 'r' waits")
+        play.passes(1_000)
+        has_ended(play, "COMPLETED")
 
 
 def test_no_request_is_carried_out_twice():

@@ -92,7 +92,8 @@ def change_timer(draft: Draft, request: WorkflowRequest) -> str | None:
         return f"due_at is no time in epoch milliseconds: {request.due_at}"
     waiting = [timer for timer in draft.timers if timer.step == request.step and timer.step is not None]
     chosen = next((timer for timer in waiting if timer.kind in (TimerKind.WAKE, TimerKind.RETRY)), None)
-    if chosen is None:
+    place = None if request.step is None else draft.definition.place(request.step)
+    if chosen is None or (place is not None and place.shape.yields):
         return f"nothing at {request.step!r} waits for a time"
     changed = chosen.replace(due_at=request.due_at)
     draft.timers = tuple(changed if timer is chosen else timer for timer in draft.timers)

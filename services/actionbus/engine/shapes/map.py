@@ -56,6 +56,7 @@ class MapShape(Shape):
     """See ``Shape``."""
 
     hands_on = True
+    yields = True
 
     def reads(self, node: MapNode) -> Iterator[Json]:
         """The list."""

@@ -32,6 +32,7 @@ class RepeatShape(Shape):
     """See ``Shape``."""
 
     hands_on = True
+    yields = True
 
     def reads(self, node: RepeatNode) -> Iterator[Json]:
         """The conditions."""

@@ -26,6 +26,8 @@ class Shape(ABC):
 
     hands_on: ClassVar[bool] = False
     """Whether its output is made of those of the nodes directly inside it."""
+    yields: ClassVar[bool] = False
+    """Whether its timer only lets other runs go on, and is no time that anybody waits for."""
 
     def inside(self, node: Any) -> Iterable[tuple[str, Any]]:
         """The nodes inside a node, each with what its path adds: ``.id``, or ``[]`` for what may happen again."""
