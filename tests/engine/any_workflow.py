@@ -17,6 +17,7 @@ from engine.graphs import (
     call,
     caught,
     cel,
+    child,
     choose,
     each,
     emit,
@@ -26,12 +27,14 @@ from engine.graphs import (
     handle,
     on,
     parallel,
+    person,
     policy,
     put,
     ref,
     repeat,
     retry,
     sequence,
+    show,
     sleep,
     step,
     throw,
@@ -39,7 +42,7 @@ from engine.graphs import (
 )
 
 ERRORS = ("Oops", "Full", "Busy")
-LEAVES = ("step", "step", "step", "step", "emit", "set", "raise", "wait", "sleep")
+LEAVES = ("step", "step", "step", "step", "step", "emit", "set", "raise", "wait", "sleep", "child", "person", "show")
 HOLDERS = ("sequence", "sequence", "parallel", "parallel", "map", "repeat", "try", "try", "choose")
 DEEPEST = 3
 FIRST = cel("attempt == 1", attempt=ref("attempt"))
@@ -84,7 +87,7 @@ class Author:
             return self.leaf(kind, name, known, scopes)
         return getattr(self, kind)(name, depth + 1, known, scopes)
 
-    def leaf(self, kind, name, known, scopes):
+    def leaf(self, kind, name, known, scopes):  # noqa: PLR0911 - a table of cases
         """A node that holds no other."""
         reads = [ref("steps", one, "v") for one in self.some_of(known, 2)] if known else []
         match kind:
@@ -98,10 +101,42 @@ class Author:
                 return throw(name, self.one_of(*ERRORS), ["because of", reads]), []
             case "sleep":
                 return sleep(name, self.one_of(0, 15)), []
+            case "show":
+                return show(name, "stage", [reads, scopes]), []
+            case "child":
+                return self.child(name, reads, scopes)
             case _:
-                limit = self.one_of(None, 20)
-                instead = put(f"{name}-late", 0) if limit and self.one_of(False, True) else None
-                return wait(name, "go", timeout_ms=limit, on_timeout=instead), []
+                return self.waiting(kind, name), []
+
+    def child(self, name, reads, scopes):
+        """A run of its own, which perhaps is not waited for."""
+        waits = self.one_of(True, True, False)
+        given = {"reads": reads, "scopes": scopes}
+        made = child(
+            name,
+            input=given,
+            wait=waits,
+            give_up=self.one_of("cancel", "cancel", "terminate", "leave"),
+            timeout_ms=self.one_of(None, None, 20),
+            undo=call("u", of=ref("made", "v"), **given) if waits and self.one_of(True, False) else None,
+        )
+        return made, [name] if waits else []
+
+    def waiting(self, kind, name):
+        """A signal that is waited for, which may be asked of a person, and may be refused and answered."""
+        limit = self.one_of(None, 20)
+        more = {
+            "timeout_ms": limit,
+            "on_timeout": put(f"{name}-late", 0) if limit and self.one_of(False, True) else None,
+            "accept": self.one_of(None, cel("v > 0", v=ref("payload", "v"))),
+            "answer": self.one_of(None, ref("payload", "v")),
+        }
+        if kind == "wait":
+            return wait(name, "go", **more)
+        times = {"remind_after_ms": self.some_of((5, 10), 2, unique=True), "due_ms": self.one_of(None, 15)}
+        mail = step(f"{name}-mail", action="a", input={"reads": [], "given": ref("input", "n")})
+        reminds = self.one_of(None, mail) if any(times.values()) else None
+        return person(name, signal="go", on_reminder=reminds, **times, **more)
 
     def step(self, name, reads, scopes):
         """A step with rules, limits and perhaps an undo."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
+from actionbus.contracts import payloads
 from actionbus.contracts.events import EntryKind, EventEntry
 from actionbus.contracts.run import RunStatus
 from actionbus.engine.definition import Definition, Place
@@ -31,7 +32,19 @@ class Books:
         self._status = status
         self._entries = entries
         self._by_hand = by_hand
-        self._scheduled = [each.step for each in entries if each.kind is EntryKind.STEP_SCHEDULED and each.attempt == 1]
+        self._children = {
+            each.step
+            for each in entries
+            if each.kind is EntryKind.CHILD_ENDED and payloads.decode(each.data)["status"] == RunStatus.COMPLETED
+        }
+        self._let_go = {each.step for each in entries if each.kind is EntryKind.CHILD_GIVEN_UP}
+        self._scheduled = [each.step for each in entries if self._registers(each)]
+
+    def _registers(self, entry: EventEntry) -> bool:
+        """Whether what undoes a node is registered: when a step is sent, when another run has completed."""
+        if entry.kind is EntryKind.CHILD_ENDED:
+            return entry.step in self._children
+        return entry.kind is EntryKind.STEP_SCHEDULED and entry.attempt == 1
 
     def last_first(self) -> bool:
         """Whether the undos of the run's end began in the order that is the reverse of what they undo."""
@@ -40,7 +53,7 @@ class Books:
             return True
         turning = kinds.index(EntryKind.RUN_COMPENSATING)
         begun = self._undos_in_line(self._entries[:turning])  # what was being undone already goes on first
-        after = [each for each in self._entries[turning:] if each.step not in begun]
+        after = [each for each in self._entries[turning:] if each.step not in begun | self._let_go]
         undos = [each.step for each in after if each.kind is EntryKind.COMPENSATION_SCHEDULED and each.attempt == 1]
         places = [self._scheduled.index(each) for each in undos]
         return all(one >= other for one, other in pairwise(places))
@@ -50,7 +63,7 @@ class Books:
         scheduled: set[str | None] = set()
         found: set[str | None] = set()
         for each in entries:
-            if each.kind is EntryKind.STEP_SCHEDULED:
+            if self._registers(each):
                 scheduled.add(each.step)
             elif each.kind is EntryKind.QUEUED and each.attempt is None and each.step in scheduled:
                 found.add(each.step)
@@ -62,7 +75,9 @@ class Books:
             each.decision and each.decision.decision == "fail" for each in self._entries
         ):
             return  # somebody wanted what was done to stay
-        done = {each.step for each in self._entries if each.kind is EntryKind.STEP_SUCCEEDED}
+        done = {
+            each.step for each in self._entries if each.kind is EntryKind.STEP_SUCCEEDED
+        } | self._children - self._let_go
         given_up, left = self._given_up()
         for path in self._scheduled:
             if self._place(path).node.undo is None or path in self._by_hand:

@@ -14,13 +14,20 @@ from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.commands import ActionCommand, CommandKind
 from actionbus.contracts.definitions import read_graph
 from actionbus.contracts.events import EntryKind
-from actionbus.contracts.requests import RequestKind, WorkflowRequest
+from actionbus.contracts.requests import ChildReport, RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, ActionResult, ResultKind
-from actionbus.contracts.run import UNDER_WAY, StepStatus, WorkflowRun
+from actionbus.contracts.run import UNDER_WAY, Parent, RunStatus, StepStatus, WorkflowRun
 from actionbus.engine.advance import advance
 from actionbus.engine.dispatch import commands
 from actionbus.engine.history import pinned
-from actionbus.engine.inputs import Admitted, RequestMade, ResultReceived, StartRequested, TimerFired
+from actionbus.engine.inputs import (
+    Admitted,
+    ChildReported,
+    RequestMade,
+    ResultReceived,
+    StartRequested,
+    TimerFired,
+)
 from actionbus.engine.rebuild import rebuild
 from actionbus.engine.replay import replay
 from actionbus.engine.transition import Outcome
@@ -29,6 +36,7 @@ from engine.books import Books
 from engine.graphs import compiled, put
 from engine.play import RESULTS, START, nonce
 
+FAILURES = (RunStatus.FAILED, RunStatus.CANCELLED)
 BY_HAND = (RequestKind.SKIP_STEP, RequestKind.COMPLETE_STEP)
 
 
@@ -51,6 +59,8 @@ class World(RuleBasedStateMachine):
         self.outputs: dict[str, object] = {}  # by the path of the step
         self.by_hand: set[str] = set()  # what an operator said, and no worker did
         self.asked: set[str] = set()
+        self.started: dict[str, str] = {}  # runs that this one started, by the path of their node
+        self.ended: dict[str, RunStatus] = {}
         self.feed(self.start("start-1"))
         self.commits()
 
@@ -124,7 +134,21 @@ class World(RuleBasedStateMachine):
     @rule(number=st.integers(1, 6))
     def signals(self, number):
         """Somebody hands a value to the run, perhaps for the second time."""
-        self.ask(RequestKind.SIGNAL, f"signal-{number}", signal="go", payload=b'{"v":1}')
+        self.ask(RequestKind.SIGNAL, f"signal-{number}", signal="go", payload=payloads.encode({"v": number % 3}))
+
+    @rule(data=st.data(), end=st.sampled_from([RunStatus.COMPLETED, RunStatus.COMPLETED, *FAILURES, RunStatus.RUNNING]))
+    @precondition(lambda self: self.started)
+    def child_tells(self, data, end):
+        """A run that this one started tells how it stands: that it has begun, or how it ended, the first time or again."""
+        self.tell(data.draw(st.sampled_from(sorted(self.started))), end)
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.asked_people())
+    def hands_on(self, data):
+        """Somebody else is asked."""
+        path = data.draw(st.sampled_from(self.asked_people()))
+        made = self.ask(RequestKind.ASSIGN_TASK, f"assign-{len(self.inputs)}", step=path, payload=b'"bob"')
+        assert made.outcome is Outcome.APPLIED
 
     @rule(kind=st.sampled_from([RequestKind.PAUSE, RequestKind.RESUME]))
     def holds(self, kind):
@@ -195,7 +219,7 @@ class World(RuleBasedStateMachine):
             self.names |= {new: self.names.get(old, old) for old, new in names.items()}
         else:
             assert self.run is before
-            assert "its workers know it by its name" in made.event.entries[0].reason
+            assert "by its name" in made.event.entries[0].reason
 
     @rule()
     def commits(self):
@@ -228,6 +252,27 @@ class World(RuleBasedStateMachine):
         if getattr(self, "run", None) is None:
             return []
         return [""] * self.run.queued + [step.path for step in self.run.steps if step.queued]
+
+    def asked_people(self):
+        """The paths of those who are asked for something."""
+        scopes = self.run.scopes if getattr(self, "run", None) is not None else ()
+        return [each.path for each in scopes if self.definition.place(each.path).node.kind == "person"]
+
+    def tell(self, path, end):
+        """A child's word; how it ended is so for ever, and what it did then stands in the books as the work of others."""
+        if end is not RunStatus.RUNNING:
+            end = self.ended.setdefault(path, end)
+            key = identifiers.step_key("r-1", "0", path)
+            self.rows.setdefault(key, "DONE" if end is RunStatus.COMPLETED else "CANCELLED")
+        report = ChildReport(
+            run_id=self.started[path],
+            incarnation="7",
+            status=end,
+            output=payloads.encode({"v": path}) if end is RunStatus.COMPLETED else None,
+            error=ActionError(type="Full", message="no", details=b'{"a":1}') if end in FAILURES else None,
+        )
+        parent = Parent(run_id="r-1", incarnation="0", path=path, waits=True)
+        self.feed(ChildReported(parent=parent, report=report))
 
     def start(self, request_id):
         """A request to start the run."""
@@ -286,6 +331,8 @@ class World(RuleBasedStateMachine):
         self.definition = pinned(self.definition, event, self.run)
         self.transitions.append(transition)
         for entry in transition.event.entries if transition.event else ():
+            if entry.kind is EntryKind.CHILD_STARTED:
+                self.started[entry.step] = payloads.decode(entry.data)["run_id"]
             if entry.kind in (EntryKind.STEP_SUCCEEDED, EntryKind.STEP_SKIPPED, EntryKind.STEP_COMPLETED):
                 self.note(entry.step.removesuffix(".f"), payloads.decode(entry.data))
         return transition
@@ -359,7 +406,9 @@ class World(RuleBasedStateMachine):
             path
             for path, step in steps.items()
             if step.status is StepStatus.BACKING_OFF
-            or (step.status is StepStatus.COMPENSATING and step.dispatch_seq == 0 and step.stuck is None)
+            or (
+                step.status is StepStatus.COMPENSATING and step.dispatch_seq == 0 and step.stuck is None and step.action
+            )
             if not step.queued
         }
         assert retries | held == waits
@@ -376,6 +425,8 @@ class World(RuleBasedStateMachine):
             self.ask(RequestKind.SIGNAL, f"signal-{len(self.inputs)}", signal="go", payload=b'{"v":2}')
             for path in self.queued():
                 self.feed(Admitted(path=path))
+            for path in list(self.started):
+                self.tell(path, RunStatus.COMPLETED if self.definition.place(path).node.wait else RunStatus.RUNNING)
             self.commits()
             for command in list(self.sent.values()):
                 self.receive(self.work(command, "done"))
