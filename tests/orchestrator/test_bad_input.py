@@ -8,7 +8,7 @@ from actionbus.contracts.limits import Limits
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionResult, ResultKind
-from actionbus.contracts.run import RunStatus
+from actionbus.contracts.run import Parent, RunStatus
 from actionbus.kafka.partitioning import partition_for
 from actionbus.process import metrics
 from protocol.world import World, pair
@@ -85,6 +85,21 @@ async def test_an_input_that_breaks_the_engine_is_set_aside() -> None:
     assert _only_letter(world).header("actionbus-dlq-exception-type") == b"ZeroDivisionError"
     assert world.runs()["r1"].status is RunStatus.RUNNING
     await _still_works(world)
+
+
+async def test_a_run_hears_that_the_start_of_its_child_was_set_aside() -> None:
+    """A child's start that breaks the engine is a dead letter, and a refusal for the run that waits for it."""
+    world = World()
+    line = "    data = _input(request)\n"
+    with mutated("actionbus.engine.start", (line, "    raise ZeroDivisionError\n")):
+        world.owner("first").start()
+        world.start("c1", parent=Parent(run_id="r1", incarnation="0", path="c", waits=True))
+        await world.settle()
+    assert _only_letter(world).header("actionbus-dlq-exception-type") == b"ZeroDivisionError"
+    requests = [world.codec.decode(WorkflowRequest, each.value) for each in world.committed(world.topics.requests)]
+    (told,) = [each for each in requests if each.kind is RequestKind.CHILD_REPORT]
+    assert (told.run_id, told.child and told.child.status) == ("r1", RunStatus.UNKNOWN)
+    assert "dead letter: ZeroDivisionError" in str(told.child and told.child.error)
 
 
 async def test_a_workflow_nobody_deployed_is_rejected_by_name() -> None:

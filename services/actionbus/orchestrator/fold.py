@@ -14,8 +14,8 @@ from actionbus.contracts.records import InRecord, OutRecord
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.results import ActionError, Emit, ResultKind
 from actionbus.contracts.run import Timer, TimerKind, WorkflowRun
-from actionbus.engine import outgrown
-from actionbus.engine.inputs import Admitted, Input, ResultReceived, TimerFired
+from actionbus.engine import outgrown, report
+from actionbus.engine.inputs import Admitted, Input, RequestMade, ResultReceived, StartRequested, TimerFired
 from actionbus.engine.transition import Outcome, Transition
 from actionbus.orchestrator import inputs, judgement
 from actionbus.orchestrator.charter import Charter
@@ -240,6 +240,10 @@ class Fold:
             if not isinstance(error, ActionbusError):
                 _log.exception("the engine failed on an input", topic=record.topic, offset=record.offset)
             self._bury(record, error)
+            if isinstance(accepted.event, StartRequested | RequestMade):  # a run that asked must not wait for ever
+                why = f"it was set aside as a dead letter: {type(error).__name__}: {error}"
+                refusals = report.of_refusal(accepted.event.request, why, now)
+                self.asked.extend(Asked(request=each, trace=None) for each in refusals)
 
     def _advance(self, run_id: str, event: Input, run: WorkflowRun | None, now: int, *, certain: bool) -> Transition:
         transition = judgement.judge(self._charter, event, run, now, self.seq, certain=certain)
