@@ -426,7 +426,7 @@ class World(RuleBasedStateMachine):
             for path in self.queued():
                 self.feed(Admitted(path=path))
             for path in list(self.started):
-                self.tell(path, RunStatus.COMPLETED if self.definition.place(path).node.wait else RunStatus.RUNNING)
+                self.tell(path, RunStatus.COMPLETED if self.place(path).node.wait else RunStatus.RUNNING)
             self.commits()
             for command in list(self.sent.values()):
                 self.receive(self.work(command, "done"))
