@@ -105,6 +105,24 @@ def test_an_attempt_that_took_too_long_had_begun():
     assert list(replay(rebuilt)) == []
 
 
+@pytest.mark.parametrize("began", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("silence_ms", [None, 5_000, 40_000])
+def test_an_attempt_that_began_before_or_after_a_migration_had_begun(began, silence_ms):
+    """Whatever time the version gave it under which it began, it took too long."""
+    play = started(workflow(step("a", start_to_close_ms=30_000, retry=policy(2))))
+    if began:
+        play.begins("a")
+    play.passes(10_000)
+    other = workflow(step("a", start_to_close_ms=15_000, heartbeat_ms=silence_ms, retry=policy(2)), version="2")
+    play.migrates(other)
+    play.passes(1_000)
+    (play.beats if began else play.begins)("a")
+    play.passes(60_000)
+    play.succeeds("a")
+    assert EntryKind.STEP_TIMED_OUT in [entry.kind for event in play.events for entry in event.entries]
+    assert list(replay(rebuild(play.first, play.events, "", {"2": other}))) == []
+
+
 def test_what_a_sign_of_life_said_is_not_told():
     """It is in no event and changes none: only the command of the next attempt had it."""
     play = started(workflow(step("a", heartbeat_ms=5_000, retry=policy(2))))

@@ -7,12 +7,11 @@ no event: it only says who goes first.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from actionbus.contracts.errors import Refused
-from actionbus.contracts.events import EntryKind, WorkflowEvent
+from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.results import ResultKind
-from actionbus.contracts.run import ROOT, Timer, TimerKind, WorkflowRun
+from actionbus.contracts.run import ROOT, StepState, StepStatus, Timer, TimerKind, WorkflowRun
 from actionbus.engine import failure, history
 from actionbus.engine.advance import advance
 from actionbus.engine.cause import Others, cause, result
@@ -21,7 +20,8 @@ from actionbus.engine.history import Due, History, Moment
 from actionbus.engine.inputs import Admitted, Input, TimerFired
 from actionbus.engine.transition import Transition
 
-_NEEDS_BEGINNING: Final = (TimerKind.START_TO_CLOSE, TimerKind.HEARTBEAT)
+Slow = dict[tuple[str, int], TimerKind]
+"""By which timer attempts, each a path and a number, were ended that a worker must have begun."""
 
 
 def rebuild(
@@ -48,7 +48,7 @@ def rebuild(
 class _Rebuilding:
     """A history under way: what came so far, and the run that it led to."""
 
-    def __init__(self, definition: Definition, others: Others, slow: set[tuple[str | None, int | None]]) -> None:
+    def __init__(self, definition: Definition, others: Others, slow: Slow) -> None:
         self.moments: list[Moment] = []
         self._others = others
         self._slow = slow
@@ -69,15 +69,29 @@ class _Rebuilding:
                 break
             self._take(_due(silent), silent.due_at, None)
         self._take(found, event.at, event)
-        for each in event.entries:
-            if each.kind is EntryKind.STEP_SCHEDULED and (each.step, each.attempt) in self._slow:
-                self._take(result(event, each, ResultKind.STARTED), event.at, None)
+        self._begin(event)
 
     def _found(self, given: Input | None, event: WorkflowEvent) -> Input | Due | None:
         """What makes this very event come now: what was given, or what comes by itself."""
         if given is not None:
             return given if self._advance(given, event.at).event == event else None
         return next((each for each, made in self._chances(event.at) if made == event), None)
+
+    def _begin(self, event: WorkflowEvent) -> None:
+        """Put back the word of attempts that took too long later: at the earliest when they were scheduled.
+
+        Where a version that the run went over to leaves them less time, it may have come only then.
+        """
+        for step in () if self._run is None else self._run.steps:
+            kind = self._slow.get((step.path, step.attempt))
+            if kind is None or step.status is not StepStatus.SCHEDULED:
+                continue
+            said = ResultKind.HEARTBEAT if step.handed_over else ResultKind.STARTED
+            about = EventEntry(kind=EntryKind.STEP_SCHEDULED, step=step.path, attempt=step.attempt)
+            word = result(event, about, said)
+            before, after = (_when(run, kind, step) for run in (self._run, self._advance(word, event.at).run))
+            if after is not None and (before is None or after < before):
+                self._take(word, event.at, None)
 
     def _take(self, came: Input | Due, now: int, event: WorkflowEvent | None) -> None:
         recorded = {"event": None if event is None else history.plain(event)}
@@ -119,14 +133,19 @@ class _Rebuilding:
         return next(alike, chances[0][0])
 
 
-def _slow(events: Sequence[WorkflowEvent]) -> set[tuple[str | None, int | None]]:
-    """The attempts, each a path and a number, that a worker had begun and that then took too long, or fell silent."""
-    entries = [each for event in events for each in event.entries if each.kind is EntryKind.STEP_TIMED_OUT]
-    return {
-        (each.step, each.attempt)
-        for each in entries
-        if each.data in [failure.as_bytes(failure.timed_out(kind, each.attempt or 0)) for kind in _NEEDS_BEGINNING]
-    }
+def _slow(events: Sequence[WorkflowEvent]) -> Slow:
+    found: Slow = {}
+    for entry in [each for event in events for each in event.entries if each.kind is EntryKind.STEP_TIMED_OUT]:
+        path, attempt = entry.step or "", entry.attempt or 0
+        for kind in (TimerKind.START_TO_CLOSE, TimerKind.HEARTBEAT):
+            if entry.data == failure.as_bytes(failure.timed_out(kind, attempt)):
+                found[path, attempt] = kind
+    return found
+
+
+def _when(run: WorkflowRun | None, kind: TimerKind, step: StepState) -> int | None:
+    timers = () if run is None else run.timers
+    return next((each.due_at for each in timers if (each.kind, each.step) == (kind, step.path)), None)
 
 
 def _due(timer: Timer) -> Due:
