@@ -15,6 +15,7 @@ from engine.graphs import (
     call,
     caught,
     cel,
+    child,
     choose,
     each,
     emit,
@@ -24,12 +25,14 @@ from engine.graphs import (
     handle,
     on,
     parallel,
+    person,
     put,
     ref,
     repeat,
     retry,
     sequence,
     sequence_giving,
+    show,
     sleep,
     step,
     throw,
@@ -298,6 +301,23 @@ def test_what_the_nodes_around_give(node, mistake):
         (wait("w", "no signal"), "signal 'no signal' is not valid"),
         (wait("w", "go", payload_schema=7), "wait w, the payload: this is no JSON Schema"),
         (wait("w", "go", on_timeout=step("a")), "wait w: on_timeout never follows without a timeout"),
+        (wait("w", "go", accept=7), "wait w, accept: a condition is an expression"),
+        (wait("w", "go", accept=cel("x.y", x=ref("made"))), "nothing is known here by the name made"),
+        (put("v", ref("payload")), "nothing is known here by the name payload"),
+        (person("p", ref("steps", "zz")), "person p, title: steps.zz reads the step zz"),
+        (person("p", assignee=ref("steps", "zz")), "person p, assignee: steps.zz reads the step zz"),
+        (person("p", on_reminder=step("a")), "person p: on_reminder never follows without remind_after_ms or due_ms"),
+        (person("p", due_ms=5, timeout_ms=5), "a reminder and the due date come before the timeout, or never"),
+        (
+            person("p", due_ms=5, on_reminder=sequence("s", step("a", undo="u"))),
+            "person p: what reminds is not taken back: leave out the undos of its steps",
+        ),
+        (child("c", "no workflow"), "workflow 'no workflow' is not valid"),
+        (child("c", version="no version"), "workflow version 'no version' is not valid"),
+        (child("c", input=ref("steps", "zz")), "child c, input: steps.zz reads the step zz"),
+        (child("c", run_id=ref("steps", "zz")), "child c, run_id: steps.zz reads the step zz"),
+        (child("c", wait=False, undo=call("u")), "child c: a run that is not waited for cannot be undone"),
+        (show("v", "no name", 1), "name 'no name' is not valid"),
         (sleep("s"), "sleep s: say either how long (for_ms) or until when (until)"),
         (sleep("s", 1, 2), "sleep s: say either how long"),
         (sleep("s", ref("steps", "zz")), "sleep s: steps.zz reads the step zz"),
@@ -332,6 +352,19 @@ def test_a_condition_reads_the_failure():
     when = cel("e.type == 'X' && a < ms", e=ref("error"), a=ref("attempt"), ms=ref("elapsed_ms"))
     assert mistakes(graph(step("a", on(None, go_on_with(1), when=when)))) == []
     assert len(mistakes(graph(put("v", when)))) == 3
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        wait("w", "go", accept=cel("x > 0", x=ref("payload")), answer=[ref("payload"), ref("input")]),
+        child("c", undo=call("u", x=ref("made"))),
+        person("p", due_ms=4, timeout_ms=5, on_reminder=step("a", input=ref("scope", "p", "assignee"))),
+    ],
+)
+def test_what_nodes_may_read_and_hold(node):
+    """What the sender said, what the run made, whom a person's task is for."""
+    assert mistakes(graph(node)) == []
 
 
 def test_a_signal_has_one_schema():

@@ -160,6 +160,8 @@ class NodeChecks:
         yield from self.reading.mistakes(f"{where}, assignee", node.assignee, path)
         if node.on_reminder is not None and node.due_ms is None and not node.remind_after_ms:
             yield f"{where}: on_reminder never follows without remind_after_ms or due_ms"
+        if node.on_reminder is not None and any(getattr(each, "undo", None) for each in _within(node.on_reminder)):
+            yield f"{where}: what reminds is not taken back: leave out the undos of its steps"
         last = node.timeout_ms
         if last is not None and any(each >= last for each in (*node.remind_after_ms, node.due_ms or 0)):
             yield f"{where}: a reminder and the due date come before the timeout, or never"
@@ -185,6 +187,13 @@ class NodeChecks:
     def _try(self, where: str, path: str, node: TryNode) -> Iterator[str]:
         for number, rule in enumerate(node.rules, start=1):
             yield from self._rule(f"{where}, rule {number}", path, rule)
+
+
+def _within(node: Node) -> Iterator[Node]:
+    """A node and all inside it."""
+    yield node
+    for _, each in node.inside():
+        yield from _within(each)
 
 
 def grammar(what: str, text: str) -> Iterator[str]:
