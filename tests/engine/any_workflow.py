@@ -70,10 +70,13 @@ class Drawn:
 class Author:
     """Writes one workflow. ``known``: the nodes that can be read; ``scopes``: what the nodes around give.
 
-    ``most``: once there are so many nodes, whatever follows holds no others.
+    ``most``: once there are so many nodes, whatever follows holds no others. ``alone``: it starts no other runs and
+    answers nobody, for worlds in which every request has its verdict at once and comes from outside.
     """
 
-    def __init__(self, lots, most=1_000) -> None:
+    def __init__(self, lots, most=1_000, *, alone=False) -> None:
+        self.alone = alone
+        self.leaves = [each for each in LEAVES if not (alone and each == "child")]
         self.one_of, self.number, self.some_of = lots.one_of, lots.number, lots.some_of
         self.most = most
         self.count = 0
@@ -82,7 +85,7 @@ class Author:
         """A node, and the ids inside it that later nodes can read."""
         self.count += 1
         name = f"n{self.count}"
-        kind = self.one_of(*LEAVES, *(HOLDERS if depth < DEEPEST and self.count < self.most else ()))
+        kind = self.one_of(*self.leaves, *(HOLDERS if depth < DEEPEST and self.count < self.most else ()))
         if kind in LEAVES:
             return self.leaf(kind, name, known, scopes)
         return getattr(self, kind)(name, depth + 1, known, scopes)
@@ -128,8 +131,8 @@ class Author:
         more = {
             "timeout_ms": limit,
             "on_timeout": put(f"{name}-late", 0) if limit and self.one_of(False, True) else None,
-            "accept": self.one_of(None, cel("v > 0", v=ref("payload", "v"))),
-            "answer": self.one_of(None, ref("payload", "v")),
+            "accept": None if self.alone else self.one_of(None, cel("v > 0", v=ref("payload", "v"))),
+            "answer": None if self.alone else self.one_of(None, ref("payload", "v")),
         }
         if kind == "wait":
             return wait(name, "go", **more)

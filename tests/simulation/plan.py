@@ -146,7 +146,7 @@ class Plan:
     @cached_property
     def graph(self) -> Graph:
         """The workflow."""
-        return written(Author(Dice(self.seed), most=MOST_NODES))
+        return written(Author(Dice(self.seed), most=MOST_NODES, alone=True))
 
     def without(self, act: Act) -> "Plan":
         """The same, but for one act."""

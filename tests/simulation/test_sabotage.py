@@ -18,7 +18,7 @@ COMPLETE = "actionbus.engine.complete"
 INBOX = "actionbus.worker.inbox"
 FENCE_B = '        writers.append(await charter.log.fence(charter.shard, "b"))\n'
 RESTORE = "            position = await _restore(charter, store)\n"
-LATE = "step.status not in (StepStatus.SCHEDULED, StepStatus.BACKING_OFF) and not failed_and_stuck:"
+LATE = "step.status not in UNDER_WAY and not failed_and_stuck:"
 ACCEPTED = "step.status is StepStatus.COMPENSATING:\n        del draft.steps[step.path]\n        return Outcome.APPLIED\n    if "
 FAILED = "            draft.fail(step.path, error)\n"
 FORGET_UNDO = (
@@ -75,7 +75,7 @@ BREAKAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
     ),
     "what no transaction has scheduled is looked after": (
-        (TENURE, "committed = self._holding.store.get(run_id)", "committed = fold.run(run_id)"),
+        (TENURE, "committed, run = self._holding.store.get(run_id), fold", "committed, run = fold.run(run_id), fold"),
     ),
     "a shard that is let go looks at timers": (
         (TENURE, "if not self._stopping and not self._enough(fold):", "if not self._enough(fold):"),
