@@ -26,7 +26,7 @@ FORGET_UNDO = (
 )
 CLAIM = "        if not await _claim(session, key, command):\n            return await _recall(session, key, command)\n    return await _work(session, key, command, command.input, work)"
 REPLY = "        reply = Reply(record=record, settled=settled,"
-SOME = 2_000  # worlds; most are noticed within a hundred
+SOME = 6_000  # worlds; most are noticed within a hundred, the rarest within three thousand
 
 # A position that is parted from the state by its batch alone is not among them: only the end of a transaction that arrives
 # twice, the second time late, tears a transaction apart, and the shipped producer sends it once. tests/protocol covers it.
