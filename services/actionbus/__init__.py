@@ -1,8 +1,8 @@
 """actionbus: durable workflows on Kafka. These are the names a user needs; every room below has a docstring of its own.
 
 Declare with ``action`` and ``workflow``; compute with ``cel``; decide with ``rule`` and ``Retry``; hold back with
-``Limit``; fail with ``ActionFailed``, ``NonRetryable`` and ``RetryAfter``. ``actionbus.testing`` runs workflows without
-Kafka; ``actionbus.client`` starts and follows them.
+``Limit``; fail with ``ActionFailed``, ``NonRetryable``, ``RetryAfter`` and ``OutcomeUnknown``. ``actionbus.testing``
+runs workflows without Kafka; ``actionbus.client`` starts and follows them.
 """
 
 from actionbus.contracts.errors import ActionbusError, Conflict, DefinitionRefused, PayloadRefused, Refused, RunFailed
@@ -10,7 +10,7 @@ from actionbus.sdk.action import Action
 from actionbus.sdk.call import Call
 from actionbus.sdk.context import ActionContext
 from actionbus.sdk.declare import action
-from actionbus.sdk.errors import ActionFailed, NonRetryable, RetryAfter
+from actionbus.sdk.errors import ActionFailed, NonRetryable, OutcomeUnknown, RetryAfter
 from actionbus.sdk.expression import cel
 from actionbus.sdk.flow import Flow
 from actionbus.sdk.limit import Limit
@@ -34,6 +34,7 @@ __all__ = [
     "NonRetryable",
     "OnBlockFailure",
     "OnFailure",
+    "OutcomeUnknown",
     "PayloadRefused",
     "Refused",
     "Retry",

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from actionbus.cli.completion import run_ids
 from actionbus.contracts import payloads
 from actionbus.contracts.errors import PayloadRefused
 
-RunId = Annotated[str, typer.Argument(help="The run's id.")]
-Step = Annotated[str, typer.Argument(help="The path of the step, as `runs show` gives it.")]
+RunId = Annotated[str, typer.Argument(help="The run's id.", autocompletion=run_ids)]
+Step = Annotated[str, typer.Argument(help="The step: its path, as `runs show` gives it, or its id if that is enough.")]
 Reason = Annotated[str, typer.Option(help="Why, for the history.")]
 By = Annotated[str | None, typer.Option(help="Who asks, for the history; your user's name when not given.")]
 RequestId = Annotated[str | None, typer.Option(help="The same id asked again has one effect.")]

@@ -1,4 +1,4 @@
-"""The installation that `actionbus dev` runs: broker, orchestrator and worker in one process, ended in this order."""
+"""The installation that `actionbus dev` runs: broker, orchestrator, worker, views and page, all in one process."""
 
 import asyncio
 import importlib.util
@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from actionbus.cli import output
+from actionbus.cli.readers import Readers
 from actionbus.cli.session import OPTIONS
 from actionbus.cli.workshop import Workshop, described
 from actionbus.kafka.embedded import EmbeddedBroker
 from actionbus.orchestrator.service import Orchestrator
+from actionbus.process.groups import LogLevel
 from actionbus.process.service import serving
-from actionbus.process.settings import DEVELOPMENT_NONCE_KEY, LogLevel, Settings
+from actionbus.process.settings import DEVELOPMENT_NONCE_KEY, Settings
 
 USUAL_PORT: Final = 9092  # where every other command looks for Kafka
 HOST: Final = "127.0.0.1"
@@ -34,10 +36,13 @@ async def run(modules: list[str], kafka: str | None, folder: Path, port: int | N
         shutdown = await stack.enter_async_context(serving("dev", settings, not_ready))
         await workshop.open()
         stack.push_async_callback(workshop.close)
-        _greet(settings, folder, workshop, own_broker=kafka is None)
         stop = shutdown.requested
         # The orchestrator stops after the worker: what the worker still answers is taken in.
         ended = asyncio.Event()
+        readers = Readers(settings)
+        reading = asyncio.create_task(readers.serve(ended))
+        await readers.ready()
+        _greet(settings, folder, workshop, readers, own_broker=kafka is None)
         orchestrating = asyncio.create_task(orchestrator.serve(ended))
         following = asyncio.create_task(_follow(modules, workshop, stop) if reload else stop.wait())
         await asyncio.wait({orchestrating, following}, return_when=asyncio.FIRST_COMPLETED)
@@ -45,7 +50,7 @@ async def run(modules: list[str], kafka: str | None, folder: Path, port: int | N
         await asyncio.gather(following, return_exceptions=True)
         await workshop.close()
         ended.set()
-        await orchestrating
+        await asyncio.gather(orchestrating, reading)
 
 
 async def _follow(modules: list[str], workshop: Workshop, stop: asyncio.Event) -> None:
@@ -76,6 +81,8 @@ def _settings(address: str, folder: Path, *, own_broker: bool) -> Settings:
     values: dict[str, Any] = {"kafka": {"bootstrap_servers": address}}
     values["orchestrator"] = {"state_dir": folder / "orchestrator"}
     asked = OPTIONS.settings(**values)
+    if "url" not in asked.visibility.model_fields_set:
+        values["visibility"] = {"url": f"sqlite:///{folder / 'visibility.db'}"}
     if "level" not in asked.log.model_fields_set:
         values["log"] = {"level": LogLevel.DEBUG if OPTIONS.debug else LogLevel.WARNING}
     if own_broker and asked.nonce.current is None:
@@ -93,7 +100,7 @@ def _free(port: int) -> bool:
     return True
 
 
-def _greet(settings: Settings, folder: Path, workshop: Workshop, *, own_broker: bool) -> None:
+def _greet(settings: Settings, folder: Path, workshop: Workshop, readers: Readers, *, own_broker: bool) -> None:
     address = ",".join(settings.kafka.bootstrap_servers)
     option = "" if address == f"{HOST}:{USUAL_PORT}" else f"--kafka {address} "
     where = f" (started here; data in {folder / 'kafka'}, for development only)" if own_broker else ""
@@ -101,6 +108,7 @@ def _greet(settings: Settings, folder: Path, workshop: Workshop, *, own_broker: 
     for line in (
         f"Kafka    {address}{where}",
         f"Probes   http://{settings.http.host}:{settings.http.port}/ready and /metrics",
+        *([] if readers.address is None else [f"Page     {readers.address}/ and its API at {readers.address}/v1"]),
         f"Serving  {described(workshop.found)}",
         f"Try      actionbus {option}runs start {name} 'INPUT AS JSON' --result",
         "Ctrl-C ends it; what is under way goes on at the next start.",

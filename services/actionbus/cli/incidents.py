@@ -9,9 +9,9 @@ import typer
 from actionbus.cli import arguments, output, session
 from actionbus.cli.arguments import By, Reason
 from actionbus.cli.exits import CommandExit
-from actionbus.cli.looking import OfWorkflow, live
+from actionbus.cli.looking import OfWorkflow, stuck
 from actionbus.cli.output import Output, Row
-from actionbus.client import RunHandle
+from actionbus.client import StartedRun
 from actionbus.client.interface import Asked
 from actionbus.contracts.errors import Conflict
 from actionbus.contracts.payloads import Json
@@ -35,7 +35,7 @@ def list_incidents(
     settings = session.settings()
 
     async def work() -> list[Row]:
-        return [_row(run, stuck) for run, stuck in await _stuck(settings, workflow, step, saying)]
+        return [_row(run, at) for run, at in await _stuck(settings, workflow, step, saying)]
 
     output.rows(session.run(work), _COLUMNS, output_format, empty="no step waits for an operator")
 
@@ -64,15 +64,15 @@ def resolve(
         rows: list[Row] = []
         ended: set[str] = set()
         async with session.client(settings) as client:
-            for run, stuck in await _stuck(settings, workflow, step, saying):
+            for run, at in await _stuck(settings, workflow, step, saying):
                 if dry_run or run.run_id in ended:
-                    rows.append({"verdict": "possible" if dry_run else "done", **_row(run, stuck)})
+                    rows.append({"verdict": "possible" if dry_run else "done", **_row(run, at)})
                     continue
                 if verb in ("cancel", "terminate"):
                     ended.add(run.run_id)  # once is enough for a run with two such steps
                 request = Asked(requested_by=who, request_id=uuid.uuid4().hex)
-                rows.append(await _resolve(client.handle(run.run_id), run, stuck, verb, value, reason, request))
-                output.note(f"{len(rows)}: {run.run_id} {stuck.path} {rows[-1]['verdict']}")
+                rows.append(await _resolve(client.handle(run.run_id), run, at, verb, value, reason, request))
+                output.note(f"{len(rows)}: {run.run_id} {at.path} {rows[-1]['verdict']}")
         return rows
 
     found = session.run(work)
@@ -82,7 +82,7 @@ def resolve(
 
 
 async def _resolve(  # noqa: PLR0917 - what is asked of one step
-    handle: RunHandle, run: WorkflowRun, stuck: StepState, verb: Verb, value: Json, reason: str, asked: Asked
+    handle: StartedRun, run: WorkflowRun, stuck: StepState, verb: Verb, value: Json, reason: str, asked: Asked
 ) -> Row:
     try:
         await _ask(handle, stuck.path, verb, value, reason, asked)
@@ -91,7 +91,7 @@ async def _resolve(  # noqa: PLR0917 - what is asked of one step
     return {"verdict": "done", **_row(run, stuck)}
 
 
-def _ask(handle: RunHandle, path: str, verb: Verb, value: Json, reason: str, asked: Asked) -> Awaitable[None]:  # noqa: PLR0917 - the same
+def _ask(handle: StartedRun, path: str, verb: Verb, value: Json, reason: str, asked: Asked) -> Awaitable[None]:  # noqa: PLR0917 - the same
     match verb:
         case "retry":
             return handle.retry_step(path, reason, **asked)
@@ -113,7 +113,7 @@ async def _stuck(
     """What waits for an operator and fits the filter, in the order of the runs' ids."""
     found = [
         (run, each)
-        async for run in live(settings, workflow)
+        async for run in stuck(settings, workflow)
         for each in run.steps
         if each.stuck is not None
         and (step is None or step in (each.path, static(each.path)))

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from actionbus.cli import (
+    canary,
+    dead_letters,
     definition,
     deploying,
     dev,
@@ -16,6 +18,7 @@ from actionbus.cli import (
     incidents,
     looking,
     output,
+    projecting,
     replaying,
     runs,
     schedules,
@@ -43,7 +46,10 @@ app.add_typer(looking.tasks, name="tasks")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(steps.app, name="steps")
+app.add_typer(projecting.app, name="projector")
+app.add_typer(dead_letters.app, name="dlq")
 app.command("replay")(replaying.replay_histories)
+app.command("canary")(canary.canary)
 app.command("doctor")(doctor.doctor)
 
 
@@ -54,10 +60,13 @@ def options(
         str | None, typer.Option(help="Brokers, HOST:PORT,...; else ACTIONBUS_KAFKA_BOOTSTRAP_SERVERS.")
     ] = None,
     prefix: Annotated[str | None, typer.Option(help="The installation; else ACTIONBUS_PREFIX.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="A gateway to ask in place of Kafka, http://HOST:PORT; else ACTIONBUS_URL.")
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Log everything; show where an error comes from.")] = False,
 ) -> None:
     """Durable workflows on Kafka. Every setting is a variable of the environment; see docs/reference/settings.md."""
-    OPTIONS.kafka, OPTIONS.prefix, OPTIONS.debug = kafka, prefix, debug
+    OPTIONS.kafka, OPTIONS.prefix, OPTIONS.url, OPTIONS.debug = kafka, prefix, url, debug
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from actionbus.cli import arguments, output, session
 from actionbus.cli.arguments import By, Reason, RequestId
 from actionbus.cli.exits import CommandExit
 from actionbus.cli.output import Output, Row
-from actionbus.client import Client, census
+from actionbus.client import Runs, census
 from actionbus.client.interface import Asked
 from actionbus.contracts import identifiers
 from actionbus.contracts.errors import Conflict, Refused
@@ -57,6 +57,9 @@ def migrate(
     asked = Asked(requested_by=arguments.user(by), request_id=request_id)
     migration = _Migration(settings, identifiers.version(to), given, reason, asked)
 
+    if dry_run or run_id is None:
+        session.needs_kafka(settings, "a look ahead at a migration, or one of many runs,")
+
     async def work() -> list[Row]:
         async with session.client(settings) as client:
             runs = _of(settings, workflow, version) if run_id is None else _one(client, run_id)
@@ -86,7 +89,7 @@ class _Migration:
         moved = planned(run, old, await self._definition(run.workflow, self._to), self._names)
         return self._row(run, moved.reason if isinstance(moved, Refusal) else None, _POSSIBLE)
 
-    async def ask(self, client: Client, run: WorkflowRun) -> Row:
+    async def ask(self, client: Runs, run: WorkflowRun) -> Row:
         """What the orchestrator says."""
         try:
             await client.handle(run.run_id).migrate(self._to, self._names, self._reason, **self._asked)
@@ -118,7 +121,7 @@ class _Migration:
         return self._compiled[key]
 
 
-async def _one(client: Client, run_id: str) -> AsyncIterator[WorkflowRun]:
+async def _one(client: Runs, run_id: str) -> AsyncIterator[WorkflowRun]:
     yield await client.handle(run_id).state()
 
 

@@ -8,10 +8,12 @@ import typer
 from actionbus.cli import arguments, output, session
 from actionbus.cli.arguments import By, Reason, RequestId, RunId, Step
 from actionbus.cli.output import Output
-from actionbus.client import RunHandle
+from actionbus.client import StartedRun
 from actionbus.client.interface import Asked
 
-Path = Annotated[str, typer.Argument(help="The path of the step or node, as `runs show` gives it.")]
+Path = Annotated[
+    str, typer.Argument(help="The step or node: its path, as `runs show` gives it, or its id if that is enough.")
+]
 Given = Annotated[str | None, typer.Argument(metavar="[OUTPUT]", help=f"The step's output {arguments.JSON_HELP}")]
 
 
@@ -69,7 +71,7 @@ def restart(
 ) -> None:
     """Run a run that has ended again from its beginning, with the input that it had."""
 
-    def ask(run: RunHandle, asked: Asked) -> Awaitable[None]:
+    def ask(run: StartedRun, asked: Asked) -> Awaitable[None]:
         return run.restart(version, reason, **asked)
 
     _ask(run_id, "restarted", ask, by, request_id, output_format)
@@ -101,15 +103,25 @@ def resume(
 
 def retry(
     run_id: RunId,
-    step: Step,
+    step: Annotated[str | None, typer.Argument(help="The step, by its path, or by its id if that is enough.")] = None,
     *,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="STEP", help="Undo what ran from this node on, and run it from there again."),
+    ] = None,
     reason: Reason = "",
     by: By = None,
     request_id: RequestId = None,
     output_format: Output = None,
 ) -> None:
-    """Try a step, or its undo, again at once: one that waits for an operator or for its next attempt."""
-    _ask(run_id, "retried", lambda run, asked: run.retry_step(step, reason, **asked), by, request_id, output_format)
+    """Try a step, or its undo, again at once, if it waits for that; or go back in a live run and on from there."""
+    if (step is None) == (start is None):
+        raise typer.BadParameter("give a STEP that waits, or --from STEP to go back to", param_hint="STEP")
+
+    def ask(run: StartedRun, asked: Asked) -> Awaitable[None]:
+        return run.retry_step(step or "", reason, **asked) if start is None else run.retry_from(start, reason, **asked)
+
+    _ask(run_id, "retried", ask, by, request_id, output_format)
 
 
 def skip(
@@ -125,7 +137,7 @@ def skip(
     """Go on as if a step had given this output; a step that is being undone counts as undone."""
     value = arguments.value(given, "output")
 
-    def ask(run: RunHandle, asked: Asked) -> Awaitable[None]:
+    def ask(run: StartedRun, asked: Asked) -> Awaitable[None]:
         return run.skip_step(step, value, reason, **asked)
 
     _ask(run_id, "skipped", ask, by, request_id, output_format)
@@ -144,7 +156,7 @@ def complete(
     """Say that somebody did by hand what a step, or its undo, was to do."""
     value = arguments.value(given, "output")
 
-    def ask(run: RunHandle, asked: Asked) -> Awaitable[None]:
+    def ask(run: StartedRun, asked: Asked) -> Awaitable[None]:
         return run.complete_step(step, value, reason, **asked)
 
     _ask(run_id, "completed", ask, by, request_id, output_format)
@@ -163,7 +175,7 @@ def reschedule(
     """Let what waits for a time wait for another: a sleep, the timeout of a wait, a step's next attempt."""
     at = arguments.moment(until)
 
-    def ask(run: RunHandle, asked: Asked) -> Awaitable[None]:
+    def ask(run: StartedRun, asked: Asked) -> Awaitable[None]:
         return run.change_timer(path, at, reason, **asked)
 
     _ask(run_id, "rescheduled", ask, by, request_id, output_format)
@@ -203,7 +215,7 @@ def fill(
     """Hand in the form that a person is asked for."""
     value = arguments.value(form, "form")
 
-    def ask(run: RunHandle, asked: Asked) -> Awaitable[None]:
+    def ask(run: StartedRun, asked: Asked) -> Awaitable[None]:
         return run.complete_task(path, value, reason, **asked)
 
     _ask(run_id, "filled", ask, by, request_id, output_format)
@@ -218,7 +230,7 @@ def add_to(app: typer.Typer) -> None:
 def _ask(  # noqa: PLR0917 - what every command hands on
     run_id: str,
     done: str,
-    ask: Callable[[RunHandle, Asked], Awaitable[None]],
+    ask: Callable[[StartedRun, Asked], Awaitable[None]],
     by: str | None,
     request_id: str | None,
     output_format: output.Format | None,

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -16,6 +16,8 @@ from actionbus.contracts import payloads
 from actionbus.contracts.errors import PayloadRefused
 
 Row = Mapping[str, Any]
+Drawn = Mapping[str, Callable[[Any], Text]]
+"""How some columns look to a person at a terminal."""
 _SHOWN: Final = 400  # characters of one value in a table; JSON shows all
 # Whatever a terminal could take for an order: data comes from anybody who may start a run.
 _CONTROLS: Final = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if code != ord("\n")}
@@ -40,8 +42,19 @@ def chosen(output: Format | None) -> Format:
     return output or (Format.TABLE if sys.stdout.isatty() else Format.JSON)
 
 
-def rows(found: Sequence[Row], columns: Mapping[str, str], output: Format | None, *, empty: str = "nothing") -> None:
-    """Print rows; ``columns`` names those a table shows, with their titles. JSON has every key of a row."""
+def rows(
+    found: Sequence[Row],
+    columns: Mapping[str, str],
+    output: Format | None,
+    *,
+    empty: str = "nothing",
+    drawn: Drawn | None = None,
+) -> None:
+    """Print rows; ``columns`` names those a table shows, with their titles. JSON has every key of a row.
+
+    ``drawn`` is for a terminal alone: a table that goes into a file holds values as they are.
+    """
+    looks = (drawn or {}) if sys.stdout.isatty() else {}
     match chosen(output):
         case Format.JSON:
             _print(json.dumps(list(found), indent=2, ensure_ascii=False))
@@ -56,7 +69,7 @@ def rows(found: Sequence[Row], columns: Mapping[str, str], output: Format | None
             for title in columns.values():
                 table.add_column(title, overflow="fold")
             for each in found:
-                table.add_row(*(_cell(each.get(name)) for name in columns))
+                table.add_row(*(looks.get(name, _cell)(each.get(name)) for name in columns))
             _console().print(table)
 
 

@@ -1,23 +1,21 @@
 """`actionbus runs`: starting runs, looking at them and waiting for them. Stepping in is in `operating`."""
 
-from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from actionbus.cli import arguments, looking, migrating, operating, output, replaying, session, showing, story
+from actionbus.cli import arguments, looking, migrating, operating, output, replaying, session, showing, story, watching
 from actionbus.cli.arguments import BeginAt, By, Debounce, PartitionKey, Priority, Reason, RequestId, RunId
-from actionbus.cli.output import Format, Output
-from actionbus.client import Client, RunHandle
+from actionbus.cli.completion import workflow_names
+from actionbus.cli.output import Output
+from actionbus.client import Runs, StartedRun
 from actionbus.client.interface import Asked
-from actionbus.contracts import identifiers, payloads
-from actionbus.contracts.definitions import WorkflowDefinition
+from actionbus.contracts import payloads
+from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import PayloadRefused, Refused
 from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.run import WorkflowRun
-from actionbus.contracts.topics import Topics
-from actionbus.provisioner import deploy
 
 app = typer.Typer(help="Runs of workflows.", no_args_is_help=True, rich_markup_mode=None)
 Timeout = Annotated[float | None, typer.Option(help="Seconds to wait at most; without it, for ever.", min=0)]
@@ -42,7 +40,9 @@ IfExists = Annotated[
 
 @app.command()
 def start(
-    workflow: Annotated[str, typer.Argument(help="The workflow's name, or name@version.")],
+    workflow: Annotated[
+        str, typer.Argument(help="The workflow's name, or name@version.", autocompletion=workflow_names)
+    ],
     input_text: Annotated[
         str | None, typer.Argument(metavar="[INPUT]", help=f"The input {arguments.JSON_HELP}")
     ] = None,
@@ -71,7 +71,7 @@ def start(
         "version": version, "request_id": request_id, "reason": reason, "requested_by": arguments.user(by), "wait": wait
     }  # fmt: skip
 
-    async def begin(client: Client) -> RunHandle:
+    async def begin(client: Runs) -> StartedRun:
         if named is None:
             begin_at = None if at is None else arguments.moment(at)
             when: Any = {"begin_at": begin_at, "debounce": debounce, "if_exists": if_exists}
@@ -99,13 +99,11 @@ def show(run_id: RunId, output_format: Output = None) -> None:
     """Show where a run stands and what it waits for."""
     settings = session.settings()
 
-    async def work() -> tuple[WorkflowRun, WorkflowDefinition | None]:
+    async def work() -> tuple[WorkflowRun, Graph | None]:
         async with session.client(settings) as client:
             run = await client.handle(run_id).state()
-        if not run.scopes:
-            return run, None  # it waits for no signal, so nothing of its definition is asked for
-        known = await deploy.deployed(session.connection(settings), Topics(settings.prefix), session.codec(settings))
-        return run, known.get(identifiers.definition_key(run.workflow, run.definition_version))
+            # One that waits for no signal needs nothing of its definition.
+            return run, await looking.graph_of(settings, run) if run.scopes else None
 
     output.facts(showing.state(*session.run(work)), output_format)
 
@@ -123,31 +121,10 @@ def history(
     settings = session.settings()
     events = session.run(lambda: _history(session.client(settings), run_id))
     if export is not None:
+        session.needs_kafka(settings, "--export")
         _export(export, session.run(lambda: replaying.recorded(settings, events)))
         return
     output.rows([row for event in events for row in showing.rows(event)], _COLUMNS, output_format)
-
-
-@app.command()
-def watch(run_id: RunId, output_format: Output = None) -> None:
-    """Show what happened to a run and what happens to it, until it has ended."""
-    settings = session.settings()
-    shown = output.chosen(output_format)
-
-    async def work() -> None:
-        async with session.client(settings) as client:
-            handle = client.handle(run_id)
-            await handle.state()
-            teller = story.Teller()
-            async with aclosing(handle.follow()) as events:
-                async for event in events:
-                    if shown is Format.TABLE:
-                        output.sentences(teller.lines(event))
-                    else:
-                        for row in showing.rows(event):
-                            output.line(row)
-
-    session.run(work)
 
 
 @app.command()
@@ -208,10 +185,11 @@ def explain(run_id: RunId) -> None:
 
 operating.add_to(app)
 app.command()(migrating.migrate)
+app.command()(watching.watch)
 app.command("list")(looking.list_runs)
 
 
-async def _history(client: Client, run_id: str) -> list[WorkflowEvent]:
+async def _history(client: Runs, run_id: str) -> list[WorkflowEvent]:
     async with client:
         events = await client.handle(run_id).history()
     if not events:

@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from actionbus.cli import arguments, output, session
+from actionbus.cli import arguments, looking, output, session
 from actionbus.cli.arguments import By, Reason, RequestId
 from actionbus.cli.output import Output, Row
-from actionbus.client import Client, ScheduleHandle, scheduling
+from actionbus.client import ScheduleHandle, scheduling
 from actionbus.client.interface import Asked
 from actionbus.client.scheduling import ScheduleState
-from actionbus.contracts.schedules import Overlap, Schedule
+from actionbus.contracts.schedules import WORKFLOW, Overlap, Schedule
 
 app = typer.Typer(help="Workflows that start by the clock.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -95,6 +95,15 @@ def update(
         workflow, input_text, cron, every, zone, start_at, end_at, overlap, catch_up, jitter, time_as
     )  # fmt: skip
     _ask(schedule_id, lambda it, asked: it.update(made, reason, **asked), by, request_id, output_format)
+
+
+@app.command("list")
+def list_schedules(output_format: Output = None) -> None:
+    """List the schedules that have not ended; `schedules show` tells when one fires next."""
+    rows = looking.found(session.settings(), workflow=WORKFLOW)
+    shown = [{"schedule_id": each["run_id"], "status": each["status"], "since": each["since"]} for each in rows]
+    columns = {"schedule_id": "schedule", "status": "status", "since": "since"}
+    output.rows(shown, columns, output_format, empty="there is no schedule")
 
 
 @app.command()
@@ -212,17 +221,11 @@ def _ask(
 
     async def work() -> ScheduleState:
         async with session.client(settings) as client:
-            return await _asked(client, schedule_id, ask, asked)
+            handle = client.schedule(schedule_id)
+            await ask(handle, asked)
+            return await handle.state()
 
     output.facts(_shown(session.run(work)), output_format)
-
-
-async def _asked(
-    client: Client, schedule_id: str, ask: Callable[[ScheduleHandle, Asked], Awaitable[None]], asked: Asked
-) -> ScheduleState:
-    handle = client.schedule(schedule_id)
-    await ask(handle, asked)
-    return await handle.state()
 
 
 def _shown(state: ScheduleState) -> Row:

@@ -41,9 +41,37 @@ def worker(
     sys.exit(loop.run(lambda: _work(settings, found)))
 
 
+@app.command()
+def projector() -> None:
+    """Write what happens to runs into the visibility database, beside any number of other projectors."""
+    try:
+        from actionbus.projector import service  # of the extra `projector`, and it takes long to import
+    except ModuleNotFoundError as error:
+        raise SettingsRefused(f"a projector needs `pip install 'actionbus[projector]'`: {error}") from error
+    settings = OPTIONS.settings()
+    sys.exit(loop.run(lambda: service.run(settings)))
+
+
 async def _work(settings: Settings, found: Registry) -> None:
     from actionbus.worker.service import Worker  # the same
 
     made = Worker(settings, found)
     async with serving("worker", settings, made.not_ready) as shutdown:
+        await made.serve(shutdown.requested)
+
+
+@app.command()
+def gateway() -> None:
+    """Answer HTTP: start runs, follow them and step in, beside any number of other gateways."""
+    settings = OPTIONS.settings()
+    sys.exit(loop.run(lambda: _answer(settings)))
+
+
+async def _answer(settings: Settings) -> None:
+    try:
+        from actionbus.gateway.service import Gateway  # of the extra `gateway`, which only this command needs
+    except ModuleNotFoundError as error:
+        raise SettingsRefused(f"{error.name} is missing: pip install 'actionbus[gateway]'") from error
+    made = Gateway(settings)
+    async with serving("gateway", settings, made.not_ready) as shutdown:
         await made.serve(shutdown.requested)

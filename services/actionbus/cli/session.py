@@ -8,11 +8,14 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
-from actionbus.client import Client
+from actionbus.client import Client, HttpClient, Runs
+from actionbus.client.letters import Letters
+from actionbus.contracts.errors import Refused
 from actionbus.kafka.codec import Codec
 from actionbus.kafka.connection import Connection
 from actionbus.process import logs, variables
-from actionbus.process.settings import LogLevel, LogSettings, Settings
+from actionbus.process.groups import LogLevel, LogSettings
+from actionbus.process.settings import Settings
 
 CLIENT_ID: Final = "actionbus-cli"
 T = TypeVar("T")
@@ -25,6 +28,7 @@ class Session:
     debug: bool = False
     kafka: str | None = None
     prefix: str | None = None
+    url: str | None = None
 
     def settings(self, **more: Any) -> Settings:
         """All settings, with these options and ``more`` over them; raises SettingsRefused."""
@@ -33,6 +37,8 @@ class Session:
             values["kafka"] = {"bootstrap_servers": self.kafka, **values.get("kafka", {})}
         if self.prefix is not None:
             values["prefix"] = self.prefix
+        if self.url is not None:
+            values["url"] = self.url
         return variables.load(**values)
 
 
@@ -59,9 +65,28 @@ def codec(found: Settings) -> Codec:
     return found.registry.codec()
 
 
-def client(found: Settings) -> Client:
-    """A client of the installation."""
+def gateway(found: Settings) -> HttpClient | None:
+    """A client of the gateway that commands ask; None when they ask Kafka."""
+    return None if found.url is None else HttpClient(found.url, limits=found.limits)
+
+
+def needs_kafka(found: Settings, what: str) -> None:
+    """Raise Refused where a command that reads topics was given a gateway instead."""
+    if found.url is not None:
+        raise Refused(f"{what} reads topics, which no gateway shows: leave out --url and ACTIONBUS_URL, give --kafka")
+
+
+def client(found: Settings) -> Runs:
+    """A client of the installation, over HTTP where a gateway was named, else over Kafka."""
+    over_http = gateway(found)
+    if over_http is not None:
+        return over_http
     return Client(connection(found), found.prefix, codec=codec(found), limits=found.limits)
+
+
+def letters(found: Settings) -> Letters:
+    """The dead letters of the installation, over Kafka."""
+    return Letters(connection(found), found.prefix, codec=codec(found), limits=found.limits)
 
 
 def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

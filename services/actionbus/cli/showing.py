@@ -5,7 +5,7 @@ from typing import Any
 
 from actionbus.cli import output
 from actionbus.cli.output import Row
-from actionbus.contracts.definitions import WorkflowDefinition, read_graph
+from actionbus.contracts.definitions import Graph
 from actionbus.contracts.events import EventEntry, WorkflowEvent
 from actionbus.contracts.nodes import PersonNode, Waiting
 from actionbus.contracts.run import RunStatus, ScopeState, StepState, StepStatus, TimerKind, Turn, WorkflowRun
@@ -20,8 +20,8 @@ _TIMES = {
 }
 
 
-def state(run: WorkflowRun, definition: WorkflowDefinition | None) -> Row:
-    """Where a run stands; ``definition``: the one it is pinned to, which knows the names of signals."""
+def state(run: WorkflowRun, definition: Graph | None) -> Row:
+    """Where a run stands; ``definition``: the graph that it is pinned to, which knows the names of signals."""
     incident, error = run.incident, run.error
     return {
         "run_id": run.run_id,
@@ -110,11 +110,11 @@ def _line(turn: Turn) -> str:
     return f"{f' for {turn.key}' if turn.key else ''}, since {output.when(turn.queued_at)}"
 
 
-def waits_of(definition: WorkflowDefinition | None) -> dict[str, Waiting]:
+def waits_of(definition: Graph | None) -> dict[str, Waiting]:
     """The nodes of a definition that wait for a signal, by their static paths."""
     if definition is None:
         return {}
-    return {path: node for path, node, _ in read_graph(definition.graph).nodes() if isinstance(node, Waiting)}
+    return {path: node for path, node, _ in definition.nodes() if isinstance(node, Waiting)}
 
 
 def rows(event: WorkflowEvent) -> list[Row]:

@@ -10,7 +10,7 @@ import typer
 
 from actionbus.cli import arguments, output, session
 from actionbus.cli.output import Output
-from actionbus.client import Client
+from actionbus.client import Runs
 from actionbus.contracts import tokens
 
 app = typer.Typer(help="Steps that wait for an answer from outside.", no_args_is_help=True, rich_markup_mode=None)
@@ -45,7 +45,7 @@ def fail(
     """Answer that an attempt of a step failed; returns when the answer is safely in the log."""
     value = arguments.value(details, "details")
 
-    def answer(client: Client) -> Awaitable[None]:
+    def answer(client: Runs) -> Awaitable[None]:
         return client.fail_step(token, error_type, message, retryable=retryable, details=value)
 
     _answer(token, "failed", answer, output_format)
@@ -59,7 +59,7 @@ def heartbeat(token: Token, *, details: Details = None, output_format: Output = 
 
 
 def _answer(
-    token: str, done: str, answer: Callable[[Client], Awaitable[None]], output_format: output.Format | None
+    token: str, done: str, answer: Callable[[Runs], Awaitable[None]], output_format: output.Format | None
 ) -> None:
     settings = session.settings()
 

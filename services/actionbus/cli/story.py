@@ -59,16 +59,20 @@ class Teller:
 _TOLD: Final = {
     EntryKind.REQUEST_REJECTED: "A request was refused: {why}.",
     EntryKind.START_CHANGED: "A later start changed the run before it began: its input is {payload} now.",
+    EntryKind.ATTRIBUTES_SET: "It can be found by {payload} from here on.",
     EntryKind.QUEUED: "{step} waits for its turn: {why}.",
     EntryKind.STEP_SCHEDULED: "{step}: {asked}, with {payload}.",
     EntryKind.STEP_SUCCEEDED: "{step} succeeded{attempt} and gave {payload}.",
     EntryKind.STEP_FAILED: "{step} failed{attempt}: {error}.",
     EntryKind.STEP_TIMED_OUT: "{step} took too long{attempt}: {error}.",
     EntryKind.STEP_DEFERRED: "{step} left its answer{attempt} to whoever has its token.",
+    EntryKind.STEP_IN_DOUBT: "Nobody knows whether {step} had its effect{attempt}: {error}.",
+    EntryKind.RESULTS_DIFFER: "{step} gave another output late{attempt}, {payload}: {why}.",
     EntryKind.STEP_SKIPPED: "The run goes on without {step}, as if it had given {payload}.",
     EntryKind.STEP_CANCELLED: "{step} was given up.",
     EntryKind.STEP_COMPLETED: "{step} was completed by hand and gave {payload}: {why}.",
     EntryKind.RETRY_REQUESTED: "Somebody wants {step} to be tried again at once: {why}.",
+    EntryKind.RUN_REWOUND: "Somebody wants everything from {step} on to be undone and to run again: {why}.",
     EntryKind.COMPENSATION_SCHEDULED: "{step} is to be undone: {asked}.",
     EntryKind.COMPENSATION_FAILED: "Undoing {step} failed{attempt}: {error}.",
     EntryKind.BRANCH_GIVEN_UP: "{step} was given up: {error}.",
@@ -158,7 +162,9 @@ def _about_child(entry: EventEntry, fields: dict[str, Any]) -> str:
             return f"{run} is not needed any more and is asked to {fields.get('asked', 'end')}"
         case _:
             because = f": {entry.reason.rstrip('.')}" if entry.reason else ""
-            return f"{run} is {fields.get('status', 'over')}{because}"
+            refused = fields.get("status") == RunStatus.UNKNOWN  # it never began, so it stands nowhere
+            how = "was refused" if refused else f"is {fields.get('status', 'over')}"
+            return f"{run} {how}{because}"
 
 
 def _about_task(entry: EventEntry, fields: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from actionbus.cli.output import Output, Row
 from actionbus.contracts.errors import Conflict
 from actionbus.kafka.admin import Admin
 from actionbus.process.settings import Settings
+from actionbus.provisioner import asyncapi as description
 from actionbus.provisioner import subjects
 from actionbus.provisioner import topics as provisioner
 from actionbus.provisioner.topics import Comparison, Wanted
@@ -40,6 +41,19 @@ def apply(modules: Modules = None, output_format: Output = None) -> None:
     comparison = session.run(lambda: _apply(settings, modules or []))
     output.rows(_rows(comparison), _COLUMNS, output_format)
     _say(comparison)
+
+
+@app.command()
+def asyncapi(modules: Modules = None) -> None:
+    """Print the installation as an AsyncAPI 3.0.0 document, with the modules' actions and what they emit."""
+    settings = session.settings()
+    security = settings.kafka.security_protocol
+    server = description.Server(
+        host=settings.kafka.bootstrap_servers[0],
+        protocol="kafka" if security.endswith("PLAINTEXT") else "kafka-secure",
+        registry=settings.registry.url,
+    )
+    print(description.text(wanted(settings, modules or []), server), end="")
 
 
 def wanted(settings: Settings, modules: list[str]) -> Wanted:

@@ -5,6 +5,7 @@ That is what the topics allow; whoever looks often or lists runs needs a view of
 
 from collections.abc import AsyncIterator
 
+from actionbus.contracts.definitions import WorkflowDefinition
 from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.run import WorkflowRun
@@ -49,6 +50,15 @@ class Archive:
         found = [self._codec.decode(WorkflowEvent, value) for value in values]
         lives = [event.incarnation for event in found if event.version > 0]
         return [event for event in found if not lives or event.incarnation == lives[-1]]
+
+    async def definitions(self, workflow: str) -> list[WorkflowDefinition]:
+        """The deployed versions of a workflow."""
+        found: dict[bytes, WorkflowDefinition] = {}
+        async for records in self._reader.read_to_end(self._topics.definitions, 0):
+            for record in records:
+                if record.key is not None and record.value is not None:
+                    found[record.key] = self._codec.decode(WorkflowDefinition, record.value)
+        return [each for each in found.values() if each.name == workflow]
 
     async def _values(self, topic: str, run_id: str) -> AsyncIterator[bytes | None]:
         key = run_id.encode()

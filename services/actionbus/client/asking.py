@@ -12,7 +12,7 @@ from actionbus.client.desk import Desk
 from actionbus.client.interface import Asked
 from actionbus.client.tail import Outcome
 from actionbus.contracts import identifiers, payloads
-from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.errors import NoVerdict, PayloadRefused, PayloadTooLarge, RunMissing
 from actionbus.contracts.events import EventEntry, WorkflowEvent
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
@@ -22,8 +22,9 @@ class Asking:
     """Asks things of one run. Each verb returns when it was carried out.
 
     All of them raise Conflict with the orchestrator's reason when the run does not allow it, because it has ended for
-    example; Refused when there is no such run; Unavailable when no verdict came in time: then the request may be
-    carried out all the same, and asking again with the same ``request_id`` is safe.
+    example; RunMissing when there is no such run; NoVerdict, an Unavailable, when the request is in the log and no
+    verdict came in time; another Unavailable when nobody knows whether it is. Asking again with the same
+    ``request_id`` is safe.
     """
 
     def __init__(self, desk: Desk, run_id: str) -> None:
@@ -148,10 +149,11 @@ class Asking:
         try:
             await self._desk.put(request)
             what = f"the verdict on the request to {kind} for run {self._run_id}"
-            event, entry = await self._desk.within(self._desk.verdict_seconds, outcome.verdict, what)
+            patience = asked.get("within", self._desk.verdict_seconds)
+            event, entry = await self._desk.within(patience, outcome.verdict, what, NoVerdict)
         finally:
             tail.remove(self._run_id, outcome)
-        outcomes.check(event, entry)
+        outcomes.check(event, entry, RunMissing)
         return event, entry
 
 
@@ -162,7 +164,7 @@ def written(value: Any, most_bytes: int, what: str) -> bytes:
     except PydanticSerializationError as error:
         raise PayloadRefused(f"{what} cannot be written as JSON: {error}") from error
     if len(data) > most_bytes:
-        raise PayloadRefused(
+        raise PayloadTooLarge(
             f"{what} has {len(data)} bytes, {most_bytes} are allowed: store it elsewhere and pass its address"
         )
     return data

@@ -20,6 +20,7 @@ from actionbus.kafka.codec import Codec
 from actionbus.kafka.connection import Connection
 from actionbus.kafka.partitioning import partition_for
 from actionbus.kafka.producer import IdempotentProducer
+from actionbus.process import tracing
 
 SOURCE: Final = "client"
 T = TypeVar("T")
@@ -68,8 +69,10 @@ class Desk:
         Raises Unavailable when that was not confirmed in time: the request may be in the log all the same. Asking again
         with the same request id is safe.
         """
-        event = headers.cloud_event("WorkflowRequest", request.request_id, SOURCE, self.now(), trace=trace)
-        await self._write(self.topics.requests, request, event)
+        topic = self.topics.requests
+        with tracing.asking(topic, request, trace) as inside:
+            event = headers.cloud_event("WorkflowRequest", request.request_id, SOURCE, self.now(), trace=inside)
+            await self._write(topic, request, event)
 
     async def answer(self, result: ActionResult) -> None:
         """Write a result to its shard, and return when all replicas in sync have it. Raises what ``put`` raises."""
@@ -106,14 +109,16 @@ class Desk:
                 self._archive = archive
             return self._archive
 
-    async def within(self, seconds: float | None, work: Awaitable[T], what: str) -> T:
-        """Wait for something; raises Unavailable when it takes longer. What is waited for is not undone by that."""
+    async def within(
+        self, seconds: float | None, work: Awaitable[T], what: str, late: type[Unavailable] = Unavailable
+    ) -> T:
+        """Wait for something; raises ``late`` when it takes longer. What is waited for is not undone by that."""
         try:
             async with asyncio.timeout(seconds):
                 # A future may be waited for by others as well: giving up here must not cancel it for them.
                 return await (asyncio.shield(work) if isinstance(work, asyncio.Future) else work)
         except TimeoutError as error:
-            raise Unavailable(
+            raise late(
                 f"{what} was not seen within {seconds:g} s: ask again, or see whether an orchestrator runs"
             ) from error
 

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Final, Unpack
 
-from actionbus.client import outcomes
+from actionbus.client import outcomes, told
 from actionbus.client.asking import Asking
 from actionbus.client.desk import Desk
 from actionbus.client.interface import Asked, StartedRun
 from actionbus.client.tail import Follower, Outcome
 from actionbus.contracts import payloads
-from actionbus.contracts.errors import ActionbusError, Refused
+from actionbus.contracts.errors import ActionbusError, NoVerdict, Refused, RunMissing
 from actionbus.contracts.events import EntryKind, WorkflowEvent
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.requests import IfExists, RequestKind
@@ -34,15 +34,23 @@ class RunHandle(Asking, StartedRun):
     def __repr__(self) -> str:
         return f"RunHandle({self.run_id!r})"
 
-    async def accepted(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - a caller's word for it
-        """Wait until the start was accepted.
+    async def accepted(self, timeout: float | None = None) -> WorkflowEvent | None:  # noqa: ASYNC109 - a caller's word
+        """Wait until the start was accepted, and return the event that says so; None for a run started elsewhere.
 
-        Raises Conflict when a run has this id, another Refused when the workflow or its input is wrong, Unavailable
+        Raises Conflict when a run has this id, another Refused when the workflow or its input is wrong, NoVerdict
         after ``timeout`` seconds: the request stays in the log and is answered once an orchestrator runs.
         """
+        if self._started is None:
+            return None
+        what = f"the start of run {self.run_id}"
+        event, entry = await self._desk.within(timeout, self._started.verdict, what, NoVerdict)
+        outcomes.check(event, entry)
+        return event
+
+    async def forget(self) -> None:
+        """Listen for nothing of this start any more: for who starts runs and leaves their ends to others."""
         if self._started is not None:
-            event, entry = await self._desk.within(timeout, self._started.verdict, f"the start of run {self.run_id}")
-            outcomes.check(event, entry)
+            (await self._desk.tail()).remove(self.run_id, self._started)
 
     async def result(self, timeout: float | None = None) -> Json:  # noqa: ASYNC109 - a caller's word for it
         """The run's output, once it has completed.
@@ -62,7 +70,9 @@ class RunHandle(Asking, StartedRun):
         """
         found = await (await self._desk.archive()).state(self.run_id)
         if found is None:
-            raise Refused(f"there is no run {self.run_id}: it was never started, or was forgotten after its retention")
+            raise RunMissing(
+                f"there is no run {self.run_id}: it was never started, or was forgotten after its retention"
+            )
         return found
 
     async def restart(self, version: str | None = None, reason: str = "", **asked: Unpack[Asked]) -> None:
@@ -80,6 +90,19 @@ class RunHandle(Asking, StartedRun):
             )
         start = {"workflow": run.workflow, "version": version, "payload": inputs[-1], "if_exists": IfExists.REPLACE}
         await self._ask(RequestKind.START, asked, reason=reason, **start)
+
+    async def retry_from(self, step: str, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Undo what ran from a node on, last first, and run it from there again; only a run that lives.
+
+        ``step``: the path of the node, or its id where only one of that id is live. What is read again and the run has
+        forgotten is told from its events. Conflict also when the run cannot go back there, which the reason explains,
+        or when those events are not kept any more.
+        """
+        run = await self.state()
+        archive = await self._desk.archive()
+        deployed = await archive.definitions(run.workflow)
+        payload = told.forgotten(run, await self.history(), deployed, step, self._desk.limits)
+        await self._ask(RequestKind.REWIND, asked, reason=reason, step=step, payload=payload)
 
     async def view(self, name: str) -> Json:
         """What the run shows under a name; raises Refused when it shows nothing by that name, or there is no run."""

@@ -2,12 +2,18 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
-from typing import Any, Protocol, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypedDict, Unpack
 
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.payloads import Json
+from actionbus.contracts.requests import IfExists
 from actionbus.contracts.run import WorkflowRun
+from actionbus.contracts.schedules import Schedule
+from actionbus.sdk.duration import Duration
+
+if TYPE_CHECKING:
+    from actionbus.client.scheduling import ScheduleHandle  # which stands on this interface
 
 
 class HasGraph(Protocol):
@@ -28,6 +34,22 @@ class Asked(TypedDict, total=False):
     """The same id asked again has one effect, so a caller that is not sure asks again with it."""
     wait: bool
     """False: return when the request is safely in the log, without the verdict."""
+    within: float | None
+    """Seconds that the verdict is waited for; those of the client when not given."""
+
+
+class Starting(Asked, total=False):
+    """What a start may say beside its workflow, input and id; ``Client.start`` tells what each means."""
+
+    version: str | None
+    if_exists: IfExists | Literal["reject", "return", "replace"]
+    begin_at: datetime | None
+    debounce: Duration | None
+    priority: int
+    partition_key: str | None
+    reason: str
+    trace: str | None
+    """The W3C traceparent of what it is part of."""
 
 
 class StartedRun(Protocol):
@@ -82,6 +104,10 @@ class StartedRun(Protocol):
         """Try a step, or its undo, again at once."""
         ...
 
+    async def retry_from(self, step: str, reason: str = "", **asked: Unpack[Asked]) -> None:
+        """Undo what ran from a node on, and run it from there again."""
+        ...
+
     async def skip_step(self, step: str, output: Any = None, reason: str = "", **asked: Unpack[Asked]) -> None:
         """Go on as if the step had given this output."""
         ...
@@ -124,7 +150,22 @@ class StartedRun(Protocol):
 class Runs(Protocol):
     """Starts runs and finds them again, and answers steps whose actions left that to the holder of a token."""
 
-    async def start(self, workflow: str | HasGraph, input: Any = None, *, run_id: str | None = None) -> StartedRun:  # noqa: A002 - the workflow's input
+    async def __aenter__(self) -> Self:
+        """Open what it stands on."""
+        ...
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        ...
+
+    async def start(
+        self,
+        workflow: str | HasGraph,
+        input: Any = None,  # noqa: A002 - the workflow's input
+        *,
+        run_id: str | None = None,
+        **starting: Unpack[Starting],
+    ) -> StartedRun:
         """Start a run; raises Conflict when the id is taken, another Refused when the workflow or input is wrong."""
         ...
 
@@ -136,12 +177,32 @@ class Runs(Protocol):
         *,
         run_id: str,
         input: Any = None,  # noqa: A002 - the workflow's input
+        version: str | None = None,
+        reason: str = "",
+        trace: str | None = None,
+        **asked: Unpack[Asked],
     ) -> StartedRun:
         """Hand a run a named value, and start it first when there is none; raises what ``start`` and ``signal`` do."""
         ...
 
     def handle(self, run_id: str) -> StartedRun:
         """A run that was started elsewhere."""
+        ...
+
+    async def create_schedule(
+        self,
+        schedule_id: str,
+        schedule: Schedule,
+        *,
+        if_exists: IfExists | Literal["reject", "return", "replace"] = IfExists.REJECT,
+        reason: str = "",
+        **asked: Unpack[Asked],
+    ) -> "ScheduleHandle":
+        """Let a schedule begin under an id; raises Conflict when the id is taken."""
+        ...
+
+    def schedule(self, schedule_id: str) -> "ScheduleHandle":
+        """A schedule that was created elsewhere."""
         ...
 
     async def complete_step(self, token: str, output: Any = None) -> None:

@@ -15,14 +15,14 @@ def verdict(event: WorkflowEvent, request_id: str) -> EventEntry | None:
     return None
 
 
-def check(event: WorkflowEvent, entry: EventEntry) -> None:
-    """Raise when a request was rejected: Conflict when the run it is about stands in the way, else Refused."""
+def check(event: WorkflowEvent, entry: EventEntry, absent: type[Refused] = Refused) -> None:
+    """Raise when a request was rejected: Conflict when the run it is about stands in the way, ``absent`` if none is."""
     if entry.kind is not EntryKind.REQUEST_REJECTED:
         return
     reason = entry.reason or "no reason was given"
     if event.incarnation:
         raise Conflict(f"run {event.run_id}: {reason}")
-    raise Refused(f"run {event.run_id}: {reason}")
+    raise absent(f"run {event.run_id}: {reason}")
 
 
 def ended(event: WorkflowEvent) -> bool:

@@ -1,6 +1,8 @@
 """The client over Kafka: it needs the installation's topics and nothing else."""
 
 import uuid
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, Literal, Self, Unpack
 
@@ -10,14 +12,14 @@ from actionbus.client.asking import milliseconds, written
 from actionbus.client.desk import Desk
 from actionbus.client.handle import RunHandle
 from actionbus.client.interface import Asked, HasGraph, Runs
-from actionbus.client.scheduling import ScheduleHandle
-from actionbus.client.tail import Outcome
-from actionbus.contracts import identifiers, payloads, schedules
+from actionbus.client.naming import named
+from actionbus.client.scheduling import Scheduling
+from actionbus.client.tail import Follower, Outcome
+from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import Refused
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.contracts.requests import IfExists, RequestKind, WorkflowRequest
-from actionbus.contracts.schedules import Schedule
 from actionbus.contracts.topics import DEFAULT_PREFIX, Topics
 from actionbus.contracts.validation import Schema
 from actionbus.kafka.codec import Codec
@@ -28,7 +30,7 @@ from actionbus.sdk.duration import Duration
 VERDICT_SECONDS: Final = 60.0  # several times what a shard needs to change hands after a crash
 
 
-class Client(Answering, Runs):
+class Client(Answering, Scheduling, Runs):
     """Starts runs, finds them again, and answers steps by their tokens.
 
     One client serves thousands of runs at once; share it.
@@ -70,11 +72,9 @@ class Client(Answering, Runs):
         debounce: Duration | None = None,
         priority: int = 0,
         partition_key: str | None = None,
-        request_id: str | None = None,
         reason: str = "",
-        requested_by: str = "",
         trace: str | None = None,
-        wait: bool = True,
+        **asked: Unpack[Asked],
     ) -> RunHandle:
         """Start a run of a workflow, given by name (or ``name@version``) or as code, and wait until it was accepted.
 
@@ -86,7 +86,8 @@ class Client(Answering, Runs):
         ``priority``: who goes first where a limit lets not all go, -100 to 100, higher first.
         ``partition_key``: runs whose ids are made here with the same one share a shard, and so one count of a limit.
         ``request_id``: the same id asked again has one effect, so a caller that is not sure asks again with it.
-        ``input``: anything pydantic can write as JSON. ``wait=False`` returns when the request is safely in the log.
+        ``input``: anything pydantic can write as JSON. ``wait=False`` returns when the request is safely in the log;
+        ``within``: seconds that the verdict is waited for, those of the client when not given.
         Raises Conflict when the run id is taken, another Refused when anything is wrong with the request, Unavailable
         when no answer came in time.
         """
@@ -96,8 +97,8 @@ class Client(Answering, Runs):
                 raise Refused("debounce needs a run_id, and says itself when the run begins and what if it is there")
             if_exists = IfExists.DEBOUNCE
         request = WorkflowRequest(
-            request_id=request_id or uuid.uuid4().hex,
-            run_id=self._run_id(run_id, partition_key),
+            request_id=asked.get("request_id") or uuid.uuid4().hex,
+            run_id=self._run_id(run_id, partition_key, asked.get("request_id")),
             kind=RequestKind.START,
             workflow=name,
             version=pinned,
@@ -106,10 +107,10 @@ class Client(Answering, Runs):
             priority=priority,
             payload=given,
             reason=reason or None,
-            requested_by=requested_by or None,
+            requested_by=asked.get("requested_by") or None,
             requested_at=self._desk.now(),
         )
-        return await self._ask(request, trace, wait=wait)
+        return await self._ask(request, trace, wait=asked.get("wait", True), within=asked.get("within"))
 
     async def signal_with_start(
         self,
@@ -143,34 +144,23 @@ class Client(Answering, Runs):
             requested_by=asked.get("requested_by") or None,
             requested_at=self._desk.now(),
         )
-        return await self._ask(request, trace, wait=asked.get("wait", True))
+        return await self._ask(request, trace, wait=asked.get("wait", True), within=asked.get("within"))
 
     def handle(self, run_id: str) -> RunHandle:
         """A run that was started before or elsewhere; raises IdentifierRefused for what cannot be a run id."""
         return RunHandle(self._desk, identifiers.run_id(run_id))
 
-    async def create_schedule(
-        self,
-        schedule_id: str,
-        schedule: Schedule,
-        *,
-        if_exists: IfExists | Literal["reject", "return", "replace"] = IfExists.REJECT,
-        reason: str = "",
-        **asked: Unpack[Asked],
-    ) -> ScheduleHandle:
-        """Let a schedule begin under an id; raises what ``start`` raises, Conflict when the id is taken."""
-        given = schedule.model_dump(mode="json")
-        name = schedules.check_id(schedule_id)
-        run = await self.start(
-            schedules.WORKFLOW, given, run_id=name, if_exists=if_exists, reason=reason, **asked
-        )  # fmt: skip
-        return ScheduleHandle(run)
+    @asynccontextmanager
+    async def following(self, run_id: str) -> AsyncGenerator[Follower]:
+        """Every event of a run from now on, for who knows what was before; raises Unavailable."""
+        tail, follower = await self._desk.tail(), Follower()
+        tail.add(run_id, follower)
+        try:
+            yield follower
+        finally:
+            tail.remove(run_id, follower)
 
-    def schedule(self, schedule_id: str) -> ScheduleHandle:
-        """A schedule that was created before or elsewhere."""
-        return ScheduleHandle(self.handle(schedule_id))
-
-    async def _ask(self, request: WorkflowRequest, trace: str | None, *, wait: bool) -> RunHandle:
+    async def _ask(self, request: WorkflowRequest, trace: str | None, *, wait: bool, within: float | None) -> RunHandle:
         outcome = Outcome(request.request_id)
         tail = await self._desk.tail()
         tail.add(request.run_id, outcome)  # before the request is written: its answer cannot be missed
@@ -178,18 +168,20 @@ class Client(Answering, Runs):
         try:
             await self._desk.put(request, trace=trace)
             if wait:
-                await handle.accepted(self._desk.verdict_seconds)
+                await handle.accepted(self._desk.verdict_seconds if within is None else within)
         except BaseException:
             tail.remove(request.run_id, outcome)
             raise
         return handle
 
-    def _run_id(self, chosen: str | None, partition_key: str | None) -> str:
-        if partition_key is None:
-            return identifiers.run_id(chosen or run_ids.fresh())
-        if chosen is not None:
+    def _run_id(self, chosen: str | None, partition_key: str | None, request_id: str | None) -> str:
+        if chosen is not None and partition_key is not None:
             raise Refused("the run id says the shard: give a run_id or a partition_key, not both")
-        return run_ids.beside(partition_key, self._desk.shards)
+        if chosen is None and request_id is not None:
+            return run_ids.derived(request_id, partition_key, self._desk.shards)
+        if partition_key is not None:
+            return run_ids.beside(partition_key, self._desk.shards)
+        return identifiers.run_id(chosen or run_ids.fresh())
 
     def _due_at(self, begin_at: datetime | None, debounce: Duration | None) -> int | None:
         if debounce is not None:
@@ -198,10 +190,10 @@ class Client(Answering, Runs):
 
     def _start_of(self, workflow: str | HasGraph, version: str | None, value: Any) -> tuple[str, str | None, bytes]:
         """Name, version and input of a run to start; raises Refused when one of them cannot be."""
-        name, pinned, graph = _named(workflow, version)
+        name, pinned, graph = named(workflow, version)
         data = written(value, self._limits.payload_bytes, "the input")
         if graph is not None:
-            self._schema(graph).check(payloads.decode(data))
+            self._schema(graph).complete(payloads.decode(data))
         return name, pinned, data
 
     def _schema(self, graph: Graph) -> Schema:
@@ -210,12 +202,3 @@ class Client(Answering, Runs):
         if known is None or known[0] is not graph:
             known = self._schemas[key] = (graph, Schema(graph.input_schema))
         return known[1]
-
-
-def _named(workflow: str | HasGraph, version: str | None) -> tuple[str, str | None, Graph | None]:
-    if isinstance(workflow, str):
-        name, pinned, inline = workflow.partition("@")
-        wanted = inline if pinned and version is None else version
-        return identifiers.name("workflow", name), None if wanted is None else identifiers.version(wanted), None
-    graph = workflow.graph
-    return graph.name, version or graph.version, graph

@@ -9,11 +9,11 @@ from itertools import islice
 from typing import Any, Literal, Unpack
 
 from actionbus.client.asking import milliseconds, written
-from actionbus.client.handle import RunHandle
-from actionbus.client.interface import Asked, HasGraph
+from actionbus.client.interface import Asked, HasGraph, Runs, StartedRun
 from actionbus.contracts import payloads, schedules
 from actionbus.contracts.errors import Conflict
 from actionbus.contracts.limits import DEFAULT_LIMITS
+from actionbus.contracts.requests import IfExists
 from actionbus.contracts.run import RunStatus, WorkflowRun
 from actionbus.contracts.schedules import Overlap, Schedule, Standing
 from actionbus.contracts.validation import Schema
@@ -65,7 +65,7 @@ def schedule(
     }
     made = schedules.schedule(said)
     if not isinstance(workflow, str):
-        Schema(workflow.graph.input_schema).check(made.value(made.start_at or 0))
+        Schema(workflow.graph.input_schema).complete(made.value(made.start_at or 0))
     return made
 
 
@@ -90,7 +90,7 @@ class ScheduleState:
 class ScheduleHandle:
     """A schedule by its id. Every verb returns when it was carried out, and raises what those of a run raise."""
 
-    def __init__(self, run: RunHandle) -> None:
+    def __init__(self, run: StartedRun) -> None:
         self.run = run
 
     @property
@@ -132,6 +132,29 @@ class ScheduleHandle:
     async def state(self) -> ScheduleState:
         """How it stands; raises Refused when there is none, Conflict when the run of that id is no schedule."""
         return state_of(await self.run.state())
+
+
+class Scheduling(Runs):
+    """Creates schedules and finds them again, over whatever way runs are started."""
+
+    async def create_schedule(
+        self,
+        schedule_id: str,
+        schedule: Schedule,
+        *,
+        if_exists: IfExists | Literal["reject", "return", "replace"] = IfExists.REJECT,
+        reason: str = "",
+        **asked: Unpack[Asked],
+    ) -> ScheduleHandle:
+        """Let a schedule begin under an id; raises what ``start`` raises, Conflict when the id is taken."""
+        given = schedule.model_dump(mode="json")
+        name = schedules.check_id(schedule_id)
+        run = await self.start(schedules.WORKFLOW, given, run_id=name, if_exists=if_exists, reason=reason, **asked)
+        return ScheduleHandle(run)
+
+    def schedule(self, schedule_id: str) -> ScheduleHandle:
+        """A schedule that was created before or elsewhere."""
+        return ScheduleHandle(self.handle(schedule_id))
 
 
 def state_of(run: WorkflowRun) -> ScheduleState:

@@ -14,6 +14,7 @@ from actionbus.kafka.codec import SINGLE_OBJECT, Codec
 _PREFIX: Final = SINGLE_OBJECT + schemas.rabin(WorkflowEvent)
 _STATUSES: Final = tuple(RunStatus)
 _TEXTS: Final = 4  # run_id, incarnation, workflow, definition_version stand before version and status
+_ODD: Final = 0x81  # of a number that is negative, or goes on: this version writes no such status
 _MORE: Final = 0x80  # the bit of a byte that says that the number goes on in the next
 
 
@@ -29,7 +30,8 @@ def after(data: bytes | None, codec: Codec) -> RunStatus:
             else:
                 while data[place] & _MORE:
                     place += 1
-                return _STATUSES[data[place + 1] >> 1]
+                if not data[place + 1] & _ODD:
+                    return _STATUSES[data[place + 1] >> 1]
         except IndexError:
             pass  # it ends too early: let the decoder say what is wrong
     return RunStatus(codec.glance(WorkflowEvent, data, "status")["status"])

@@ -6,7 +6,7 @@ How a graph is run stands in ``engine``; what cannot be known before a topic or 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from actionbus.contracts import limiting, saga, schedules
+from actionbus.contracts import limiting, saga, schedules, searching
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import DefinitionRefused
 from actionbus.contracts.limits import Limits
@@ -69,6 +69,7 @@ def _names(graph: Graph) -> Iterator[str]:
     yield from schema("the workflow's input", graph.input_schema)
     yield from schema("the workflow's output", graph.output_schema)
     yield from limiting.mistakes("the workflow", graph.limit, graph.input_schema)
+    yield from searching.mistakes(graph.searchable, graph.input_schema)
 
 
 def _actions(graph: Graph) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from actionbus.contracts import payloads
 from actionbus.contracts.decisions import HEARTBEAT_LEAST_MS, RetryPolicy
-from actionbus.contracts.errors import DefinitionRefused
+from actionbus.contracts.errors import DefinitionRefused, PayloadRefused
 from actionbus.contracts.limiting import LimitPolicy
 from actionbus.contracts.model import Record
 from actionbus.contracts.nodes import Node, SequenceNode
@@ -32,6 +32,15 @@ class Effect(StrEnum):
     """Never sent again once it may have begun."""
 
 
+class KeyPolicy(StrEnum):
+    """What the idempotency keys of calls over HTTP are made of."""
+
+    STEP = "step"
+    """The step key: all attempts ask for the same thing."""
+    ATTEMPT = "attempt"
+    """The command id: every attempt asks anew, for peers that answer a key with the failure that it had first."""
+
+
 class Encoding(StrEnum):
     """How the commands of an action are written."""
 
@@ -47,10 +56,14 @@ class ActionSpec(Part):
     id: str
     description: str = ""
     effect: Effect = Effect.IDEMPOTENT
-    store: str | None = Field(default=None, description="transactional: the name of the database it writes to.")
+    store: str | None = Field(
+        default=None,
+        description="transactional, http, at_most_once: the name of the database of its writes or its journal.",
+    )
     encoding: Encoding = Encoding.AVRO
     input_schema: JsonValue = Field(default_factory=dict)
     output_schema: JsonValue = Field(default_factory=dict)
+    key: KeyPolicy = Field(default=KeyPolicy.STEP, description="http: what the idempotency keys are made of.")
     retry: RetryPolicy = RetryPolicy()
     start_to_close_ms: int = Field(default=60_000, gt=0)
     heartbeat_ms: int | None = Field(
@@ -64,6 +77,12 @@ class ActionSpec(Part):
         default=False,
         description="Whether what it did may stay when a run is undone, because it only reads for example.",
     )
+
+    @property
+    def asks_once(self) -> bool:
+        """Whether no attempt may follow one whose effect nobody knows: it could have the effect a second time."""
+        anew = self.effect is Effect.HTTP and self.key is KeyPolicy.ATTEMPT
+        return anew or self.effect is Effect.AT_MOST_ONCE
 
 
 class Graph(Part):
@@ -87,6 +106,10 @@ class Graph(Part):
         description="How compensations are tried again: without limit, unless stated.",
     )
     limit: LimitPolicy | None = Field(default=None, description="How many of its runs may be under way.")
+    searchable: dict[str, str | None] = Field(
+        default_factory=dict[str, str | None],
+        description="By what its runs can be found: names with CEL over `input`; null: what a run shows by that name.",
+    )
 
     def canonical(self) -> bytes:
         """The one way to write this graph: canonical JSON."""
@@ -112,6 +135,8 @@ def read_graph(data: bytes) -> Graph:
     """Read a graph from JSON; raise DefinitionRefused with the place of every mistake."""
     try:
         return Graph.model_validate(payloads.decode(data))
+    except PayloadRefused as error:
+        raise DefinitionRefused(f"the graph is no JSON: {error}") from error
     except ValidationError as error:
         places = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise DefinitionRefused(f"the graph is not well formed: {places}") from error
@@ -130,11 +155,12 @@ class WorkflowDefinition(Record):
     @classmethod
     def of(cls, graph: Graph, *, deployed_at: int, deployed_by: str) -> "WorkflowDefinition":
         """The record of a graph."""
+        written = graph.canonical()
         return cls(
             name=graph.name,
             version=graph.version,
-            hash=graph.hash,
-            graph=graph.canonical(),
+            hash=sha256(written).hexdigest(),
+            graph=written,
             deployed_at=deployed_at,
             deployed_by=deployed_by,
         )

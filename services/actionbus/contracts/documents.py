@@ -33,6 +33,9 @@ KINDS: Final = frozenset(
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same events, by libyaml where it is there
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
 _NUMBER: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_UNPRINTABLE: Final = re.compile(
+    "[^\\t\\n\\r -~\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]"
+)  # by YAML 1.2, 5.1
 _WORDS: Final = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")
 }
@@ -105,7 +108,7 @@ class _Reader:
         if len(data) > MOST_BYTES:
             self._refuse(None, f"the document has {len(data)} bytes, the limit is {MOST_BYTES}")
         try:
-            self._events = iter(yaml.parse(data.decode(), Loader=_Loader))
+            self._events = iter(yaml.parse(self._printable(data.decode()), Loader=_Loader))
             begins = [self._next(), self._next()]
             if isinstance(begins[-1], yaml.StreamEndEvent):
                 self._refuse(begins[-1], "the document is empty")
@@ -136,6 +139,15 @@ class _Reader:
                 missing.append(str(part))
         where = ".".join([*map(str, known), *missing])
         return Flaw(self.places[known], f"{where}: {message}" if where else message)
+
+    def _printable(self, text: str) -> str:
+        strange = _UNPRINTABLE.search(text)
+        if strange is not None:
+            before = text[: strange.start()]
+            place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+            what = f"the character U+{ord(strange[0]):04X} may not stand in a document: write it as an escape in quotes"
+            raise Unreadable(self._name, [Flaw(place, what)])
+        return text
 
     def _next(self) -> Any:
         return next(self._events)

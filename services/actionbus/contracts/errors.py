@@ -5,13 +5,17 @@ ActionbusError
 │   ├── IdentifierRefused      an id outside its grammar
 │   ├── DefinitionRefused      a workflow that cannot be run as written
 │   ├── PayloadRefused         a payload that breaks its schema or a limit
+│   │   └── PayloadTooLarge    a payload with more bytes than are carried inside a record
 │   ├── SettingsRefused        a setting that is missing or makes no sense
 │   ├── AccessRefused          the broker knows us not, or does not let us
 │   ├── TopicMissing           a topic or partition that does not exist
+│   ├── RunMissing             a run that was never started, or was forgotten after its retention
 │   ├── BatchTooLarge          records that do not fit one record batch
 │   └── TransactionRefused     user code tried to end the transaction of its database session
 ├── RecordUnreadable           bytes that are no record of ours: to dead letters, never to a crash
+├── CommandDeadly              workers that begin it are killed: to dead letters, before it kills them all
 ├── Unavailable                something outside is not there: try again later
+│   └── NoVerdict              a request is in the log, and nobody has answered it yet: it will be
 ├── Doubt                      the outcome of a write is unknown: drop memory, fence, read again
 │   └── Fenced                 another owner has taken over: the same, and only if the shard is still ours
 ├── PositionLost               a stored position that the log no longer holds: an operator decides
@@ -50,6 +54,10 @@ class PayloadRefused(Refused, ValueError):
     """The payload breaks its schema or a limit."""
 
 
+class PayloadTooLarge(PayloadRefused):
+    """The payload has more bytes than are carried inside a record."""
+
+
 class SettingsRefused(Refused, ValueError):
     """A setting is missing or makes no sense."""
 
@@ -60,6 +68,10 @@ class AccessRefused(Refused):
 
 class TopicMissing(Refused, LookupError):
     """A topic or partition does not exist."""
+
+
+class RunMissing(Refused, LookupError):
+    """There is no such run: it was never started, or was forgotten after its retention."""
 
 
 class BatchTooLarge(Refused, ValueError):
@@ -74,10 +86,18 @@ class RecordUnreadable(ActionbusError, ValueError):
     """The bytes are no record of this kind."""
 
 
+class CommandDeadly(ActionbusError):
+    """Every worker that began the command was killed before it ended."""
+
+
 class Unavailable(ActionbusError, ConnectionError):
     """Something outside does not answer; try again later."""
 
     retryable = True
+
+
+class NoVerdict(Unavailable):
+    """A request is safely in the log, and its verdict was not seen in time: it will be carried out all the same."""
 
 
 class Doubt(ActionbusError):

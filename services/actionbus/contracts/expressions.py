@@ -1,7 +1,8 @@
 """Expressions in the Common Expression Language (CEL): a value computed from named values, and nothing else.
 
 An expression sees no clock, no state and no reference: whatever it reads is bound to a name beside it. It always ends,
-and its cost is bounded before it is deployed: its text is short, and one comprehension may not stand inside another.
+and its cost is bounded: its text is short, one comprehension may not stand inside another, and what goes through a list
+is computed as ``comprehensions`` says.
 Source of the language: github.com/google/cel-spec.
 """
 
@@ -12,21 +13,21 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any, Final
 
-import cel
-
+from actionbus.contracts import comprehensions, programs
+from actionbus.contracts.comprehensions import Part
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.payloads import Json
 
 MOST_CHARACTERS: Final = 2_000  # a longer text is a program: it belongs into an action
 _COMPREHENSION: Final = re.compile(r"\.\s*(?:map|filter|all|exists|exists_one)\s*\(\s*(\w*)")
-_TEXT: Final = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|//[^\n]*")
+_MOST_JOINED: Final = 50_000_000  # each + copies what the ones before it gave
 _COMPILED: Final = 4_096  # programs kept: more than one shard meets in its definitions
 
 
 def evaluate(text: str, names: Mapping[str, Json]) -> Json:
     """The value of an expression, as JSON; raises PayloadRefused with the reason when it has none."""
     try:
-        value = _program(text).execute(dict(names))
+        value = _value(text, names)
     except Exception as error:
         raise PayloadRefused(f"the expression {shown(text)} has no value: {_reason(error)}") from error
     return _json(value, text)
@@ -42,7 +43,7 @@ def mistakes(text: str, names: Collection[str]) -> Iterator[str]:
     except ValueError as error:
         yield f"{shown(text)} is no CEL expression: {_reason(error)}"
         return
-    code = _TEXT.sub("''", text)
+    code = comprehensions.masked(text)
     own = {match[1] for match in _COMPREHENSION.finditer(code)}
     for name in program.variables():
         if name not in names and name not in own:
@@ -52,14 +53,50 @@ def mistakes(text: str, names: Collection[str]) -> Iterator[str]:
         yield f"{shown(text)} goes through a list inside a list: its cost would have no bound, let an action compute it"
 
 
+def strangers(text: str, name: str, schema: Json) -> Iterator[str]:
+    """Members of a name that its schema does not know, where it lists those there are."""
+    known = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(known, dict):
+        return
+    for member in re.findall(rf"\b{name}\.(\w+)\b(?!\s*\()", comprehensions.masked(text)):
+        if member not in known:
+            yield f"{shown(text)} reads {name}.{member}: the {name} has {', '.join(sorted(known)) or 'nothing'}"
+
+
 def shown(text: str) -> str:
     """The expression for a message."""
     return repr(text if len(text) <= 80 else f"{text[:77]}...")  # noqa: PLR2004 - a line of a terminal
 
 
+def _value(text: str, names: Mapping[str, Json]) -> Any:
+    """What the expression gives; a part without a value counts only where it is reached."""
+    if len(text) > MOST_CHARACTERS:  # nobody has deployed it: a template may also come with a command
+        raise PayloadRefused(f"it has {len(text)} characters, the limit is {MOST_CHARACTERS}")
+    parts, rest = _parts(text)
+    if rest.count("+") ** 2 * sum(map(comprehensions.weight, names.values())) > _MOST_JOINED:
+        raise PayloadRefused("it would join large values too often: let an action compute it")
+    known, lost = dict(names), list[Exception]()
+    for part in parts:
+        try:
+            known[part.name] = part.value(known)
+        except Exception as error:  # noqa: BLE001 - whatever the library raises
+            lost.append(error)
+    try:
+        return _program(rest).execute(known)
+    except Exception:
+        if lost:
+            raise lost[0] from None
+        raise
+
+
+@lru_cache(maxsize=_COMPILED)
+def _parts(text: str) -> tuple[tuple[Part, ...], str]:
+    return comprehensions.taken_out(text)
+
+
 @lru_cache(maxsize=_COMPILED)
 def _program(text: str) -> Any:
-    return cel.compile(text)
+    return programs.compiled(text)
 
 
 def _nested(code: str) -> bool:

@@ -6,11 +6,12 @@ item indexes ``[3]``. A step key is ``run:incarnation/path`` and is the idempote
 A command id is ``step key/attempt``, for a compensation ``step key/undo/attempt``.
 The run of a schedule's firing is ``schedule-20261124T183000Z``, its time in UTC; one that was triggered by hand is
 ``schedule-20261124T183000.123Z-t7``, its moment and a number.
+A request id is whatever its sender chose; ``key sha256:digest`` says as well what is asked under the key.
 """
 
 import re
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import Final
 
 from actionbus.contracts import moments
@@ -24,7 +25,9 @@ TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")  # of Kafka's own grammar
 ERROR_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 POSITION_KEY: Final = b"!position"
 UNDO: Final = "undo"
+FINGERPRINT: Final = " sha256:"
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_ATTEMPT: Final = re.compile(r"[0-9]{1,10}")  # Python refuses to read thousands of digits, with another error
 
 
 def run_id(text: str) -> str:
@@ -123,9 +126,27 @@ def parse_command_id(text: str) -> CommandId:
     if len(parts) not in (3, 4) or (len(parts) == 4 and not undo):  # noqa: PLR2004 - the two forms above
         raise IdentifierRefused("command id", text, "run:incarnation/path/attempt or run:incarnation/path/undo/attempt")
     run, colon, run_incarnation = parts[0].rpartition(":")
-    if not (run and colon and run_incarnation and parts[1] and parts[-1].isascii() and parts[-1].isdigit()):
+    if not (run and colon and run_incarnation and parts[1] and _ATTEMPT.fullmatch(parts[-1])):
         raise IdentifierRefused("command id", text, "run:incarnation/path/attempt or run:incarnation/path/undo/attempt")
     return CommandId(run_id=run, incarnation=run_incarnation, path=parts[1], attempt=int(parts[-1]), undo=undo)
+
+
+def fingerprinted(key: str, content: bytes) -> str:
+    """The request id of somebody's key that says what is asked, so that the key cannot come to mean two things."""
+    return f"{key}{FINGERPRINT}{sha256(content).hexdigest()[:32]}"
+
+
+def request_key(request_id: str) -> str:
+    """What its sender chose, without the fingerprint."""
+    return request_id.partition(FINGERPRINT)[0]
+
+
+def same_request(one: str, other: str) -> bool:
+    """Whether two request ids mean one request; an id without a fingerprint means whatever was asked under its key."""
+    if one == other:
+        return True
+    key = request_key(one)
+    return key == request_key(other) and key in (one, other)
 
 
 def nonce(key: bytes, text: str) -> str:

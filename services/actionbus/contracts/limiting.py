@@ -1,6 +1,5 @@
 """How many executions there may be at a time, and how often one may begin: what an action or a workflow declares."""
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,7 +14,6 @@ from actionbus.contracts.templates import INPUT
 LONGEST_PERIOD_MS: Final = 86_400_000  # as long as ended runs are kept by default, and with them when their turns were
 LONGEST_KEY: Final = 200  # characters
 HIGHEST_PRIORITY: Final = 100
-_MEMBER: Final = re.compile(r"\binput\.(\w+)\b(?!\s*\()")
 
 
 class LimitPolicy(Part):
@@ -74,11 +72,5 @@ def mistakes(where: str, policy: LimitPolicy | None, schema: Json = None) -> Ite
         yield f"the limit of {where} limits nothing: give it a concurrency or a rate"
     if policy.key is None:
         return
-    for mistake in expressions.mistakes(policy.key, [INPUT]):
+    for mistake in (*expressions.mistakes(policy.key, [INPUT]), *expressions.strangers(policy.key, INPUT, schema)):
         yield f"the key of the limit of {where}: {mistake}"
-    known = schema.get("properties") if isinstance(schema, dict) else None
-    if isinstance(known, dict):
-        for name in _MEMBER.findall(policy.key):
-            if name not in known:
-                listed = ", ".join(sorted(known)) or "nothing"
-                yield f"the key of the limit of {where} reads input.{name}: the input has {listed}"

@@ -56,9 +56,19 @@ class Limits(BaseModel):
     decisions_kept: int = Field(
         default=16, ge=0, description="Decisions kept in a run's state; all of them are in its events."
     )
+    answers_kept: int = Field(
+        default=16,
+        ge=0,
+        description="Steps of a run that took more than one attempt of which it is kept what was accepted.",
+    )
     commit_metadata_bytes: int = Field(default=4_096, gt=0, description="The broker's offset.metadata.max.bytes.")
     remembered_results: int = Field(
         default=10_000, ge=0, description="Finished results a worker keeps to answer duplicates."
+    )
+    command_crashes: int = Field(
+        default=5,
+        gt=2,
+        description="Workers that may be killed while they are at work on one command, before it is set aside.",
     )
     identical_doubts: int = Field(default=3, gt=0, description="Identical failures of one batch before it is bisected.")
     graph_bytes: int = Field(default=524_288, gt=0, description="Largest canonical graph of one definition.")

@@ -1,6 +1,7 @@
 """Moments as people write them: RFC 3339 text with its zone, or epoch milliseconds."""
 
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Final
 
 from actionbus.contracts.errors import PayloadRefused
@@ -10,7 +11,7 @@ LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999, the last tha
 
 
 def moment(value: Json) -> int:
-    """Epoch milliseconds of a moment; raises PayloadRefused for what is none, or says no time zone."""
+    """Epoch milliseconds of a moment, negative before 1970; raises PayloadRefused for what is none, or has no zone."""
     if isinstance(value, str):
         try:
             found = datetime.fromisoformat(value)
@@ -18,22 +19,38 @@ def moment(value: Json) -> int:
             raise PayloadRefused(f"{value!r:.80} is no time: write it as 2026-12-24T18:00:00+01:00") from error
         if found.tzinfo is None:
             raise PayloadRefused(f"{value!r:.80} says no time zone: add Z, or an offset such as +01:00")
-        return round(found.timestamp() * 1000)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        milliseconds = round(found.timestamp() * 1000)
+        return milliseconds if milliseconds < 0 else reachable(milliseconds)  # an offset may lead beyond the last year
+    if not _amount(value):
         raise PayloadRefused(f"a time is RFC 3339 text or epoch milliseconds, not {value!r:.80}")
     return reachable(round(value))
+
+
+def length(value: Json) -> int:
+    """Milliseconds that somebody waits; raises PayloadRefused for what is no such number."""
+    if not _amount(value):
+        raise PayloadRefused(f"a time to wait is a number of milliseconds, not {value!r:.80}")
+    return reachable(round(value))  # longer than all of time ends nowhere, whenever it begins
 
 
 def reachable(milliseconds: int) -> int:
     """The same milliseconds; raises PayloadRefused when no text can say them."""
     if not sayable(milliseconds):
-        raise PayloadRefused(f"{milliseconds} ms is before 1970 or beyond the year 9999")
+        shown = milliseconds if abs(milliseconds) < 10**40 else "such a number of"  # not all of it can be written
+        raise PayloadRefused(f"{shown} ms is before 1970 or beyond the year 9999")
     return milliseconds
 
 
 def sayable(milliseconds: int) -> bool:
     """Whether epoch milliseconds are a time that text can say."""
     return 0 <= milliseconds <= LATEST_MS
+
+
+def _amount(value: Json) -> bool:
+    """Whether it is a number of milliseconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return value >= 0 and (isinstance(value, int) or isfinite(value))
 
 
 def compact(milliseconds: int) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
-from actionbus.contracts import identifiers, schedules
+from actionbus.contracts import identifiers, moments, schedules
 from actionbus.contracts.decisions import Call, Fallback, Retry, RetryPolicy, Rule
 from actionbus.contracts.definitions import ActionSpec, Effect, Graph
-from actionbus.contracts.errors import DefinitionRefused, IdentifierRefused
+from actionbus.contracts.errors import DefinitionRefused, IdentifierRefused, PayloadRefused
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.nodes import (
     BlockRule,
@@ -171,6 +171,13 @@ class NodeChecks:
             yield f"{where}: say either how long (for_ms) or until when (until)"
         yield from self.reading.mistakes(where, node.for_ms, path)
         yield from self.reading.mistakes(where, node.until, path)
+        try:
+            if node.for_ms is not None and not isinstance(node.for_ms, dict):
+                moments.length(node.for_ms)
+            if node.until is not None and not isinstance(node.until, dict):
+                moments.moment(node.until)
+        except PayloadRefused as refused:
+            yield f"{where}: {refused}"
 
     def _child(self, where: str, path: str, node: ChildNode) -> Iterator[str]:
         yield from grammar("workflow", node.workflow)

@@ -292,6 +292,9 @@ class TryNode(_Node):
     body: "Node"
     rules: tuple[BlockRule, ...] = ()
     always: "Node | None" = None
+    timeout_ms: int | None = Field(
+        default=None, gt=0, description="Limit of one attempt of the block; then it fails with Timeout."
+    )
 
     def inside(self) -> Inside:
         """The block, which may be tried again, its handlers and what always follows."""

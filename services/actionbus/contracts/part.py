@@ -1,5 +1,6 @@
 """The base of what a graph is made of: frozen, nothing unknown accepted, written without what goes without saying."""
 
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
@@ -15,11 +16,17 @@ class Part(BaseModel):
     @model_serializer(mode="wrap")
     def _lean(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = handler(self)
-        for name, field in type(self).model_fields.items():
-            if (
-                name != KIND
-                and not field.is_required()
-                and getattr(self, name) == field.get_default(call_default_factory=True)
-            ):
-                written.pop(field.alias or name, None)
+        for name, alias, default in _defaults(type(self)):
+            if getattr(self, name) == default:
+                written.pop(alias, None)
         return written
+
+
+@cache  # a factory of a default is examined each time it is asked, and what it gives is only compared here
+def _defaults(part: type[Part]) -> list[tuple[str, str, Any]]:
+    """The fields that may go without saying: the name, how it is written, and the default."""
+    return [
+        (name, field.alias or name, field.get_default(call_default_factory=True))
+        for name, field in part.model_fields.items()
+        if name != KIND and not field.is_required()
+    ]

@@ -118,6 +118,18 @@ class Reading:
         return None
 
 
+def _almost(value: dict[str, Json]) -> str | None:
+    """Why an object that looks like an expression or a reference would be taken as it stands, which nobody means."""
+    if templates.CEL in value:
+        key, beside = templates.CEL, f"only {templates.WITH}"
+    elif isinstance(value.get(templates.REF), list):
+        key, beside = templates.REF, "nothing"
+    else:
+        return None
+    others = ", ".join(sorted(value.keys() - {key, templates.WITH} if key == templates.CEL else value.keys() - {key}))
+    return f"beside {key} stands {beside}, not {others}; what is data goes into a {templates.LITERAL}"
+
+
 def _malformed(template: Json) -> Iterator[str]:
     waiting = [template]
     while waiting:
@@ -136,5 +148,7 @@ def _malformed(template: Json) -> Iterator[str]:
                 continue
             yield from expressions.mistakes(text, names.keys())
             waiting.extend(names.values())
+        elif isinstance(value, dict) and (strange := _almost(value)) is not None:
+            yield strange
         elif isinstance(value, dict) and not (len(value) == 1 and templates.LITERAL in value):
             waiting.extend(value.values())

@@ -30,6 +30,8 @@ class RequestKind(StrEnum):
     """Go on after a pause, and try again what waits for an operator."""
     RETRY_STEP = "retry_step"
     """Try a step again that waits for an operator or for its next attempt."""
+    REWIND = "rewind"
+    """Undo what ran from a node on, and run it from there again."""
     SKIP_STEP = "skip_step"
     """Go on as if the step had given this output."""
     COMPLETE_STEP = "complete_step"
@@ -87,6 +89,8 @@ class WorkflowRequest(Record):
         default=None,
         description="JSON. start: the run's input; signal: what it says; skip_step, complete_step: the step's output; "
         "assign_task: who, a text; null: anybody; "
+        "rewind: an object with the input of the run and, in outputs, what nodes gave, by their paths: what is read "
+        "again and the run has not kept; null: nothing; "
         "migrate: an object that gives nodes of the old version their ids in the new one.",
     )
     signal: str | None = Field(default=None, description="signal: its name; null: that of the node at step.")
@@ -95,8 +99,9 @@ class WorkflowRequest(Record):
     )
     step: str | None = Field(
         default=None,
-        description="retry_step, skip_step, complete_step, change_timer, assign_task: the path of the step or node; "
-        "empty: root. signal: the one node that it is for; null: the one that has waited longest.",
+        description="retry_step, rewind, skip_step, complete_step, change_timer, assign_task: the path of the step or "
+        "node, or its id where only one of that id is live; empty: root. "
+        "signal: the one node that it is for; null: the one that has waited longest.",
     )
     due_at: int | None = Field(
         default=None,

@@ -22,6 +22,8 @@ class ResultKind(StrEnum):
     """This attempt failed."""
     DEFERRED = "deferred"
     """User code has left the answer to whoever holds the attempt's token."""
+    IN_DOUBT = "in_doubt"
+    """Nobody knows whether this attempt had its effect; the error says why."""
 
 
 class Emit(Record):
@@ -56,7 +58,7 @@ class ActionResult(Record):
     worker: str = Field(default="", description="Which worker answers; information only.")
     output: bytes | None = Field(default=None, description="JSON, when it succeeded.")
     emits: tuple[Emit, ...] = Field(default=(), description="Records to publish if this result is accepted.")
-    error: ActionError | None = Field(default=None, description="Why, when it failed.")
+    error: ActionError | None = Field(default=None, description="Why, when it failed or is in doubt.")
     details: bytes | None = Field(default=None, description="JSON, in a heartbeat: how far the work is, if it says so.")
     by_token: bool = Field(
         default=False,

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from actionbus.contracts import identifiers
 from actionbus.contracts.model import Record
 from actionbus.contracts.results import ActionError
 
@@ -129,7 +130,7 @@ class Turn(Record):
 class Pace(Record):
     """When a run last used a turn under a rate: a new owner of its shard goes on from there."""
 
-    action: str = Field(description="The action that has the rate.")
+    action: str = Field(description="The action that has the rate; empty: the workflow, in the run's place before.")
     key: str = Field(default="", description="What the turn was counted with; empty: all together.")
     at: int = Field(description="When, epoch milliseconds by the broker's clock.")
 
@@ -161,6 +162,9 @@ class StepState(Record):
         default=0, description="The latest attempt that left its answer to the holder of its token; 0: none did."
     )
     turn: Turn | None = Field(default=None, description="Its place under the limit of its action, if that has one.")
+    incarnation: str = Field(
+        default="", description="That in its step key, where it began after a rewind; empty: the run's own."
+    )
 
     @property
     def waits_for_worker(self) -> bool:
@@ -194,6 +198,15 @@ class Compensation(Record):
     output: bytes | None = Field(
         default=None, description="JSON: the step's output, if it was seen and the undo reads it."
     )
+    incarnation: str = Field(default="", description="That in the step key of the step; empty: the run's own.")
+
+
+class AnsweredStep(Record):
+    """What was accepted of a step that took more than one attempt, so that a later answer can be held against it."""
+
+    step: str = Field(description="The path of the step.")
+    attempt: int = Field(description="The attempt whose output was accepted.")
+    digest: str = Field(description="The first 16 digits of the output's SHA-256, hexadecimal.")
 
 
 class Decision(Record):
@@ -298,11 +311,24 @@ class WorkflowRun(Record):
     priority: int = Field(default=0, description="Who goes first where a limit lets not all go; higher first.")
     turn: Turn | None = Field(default=None, description="Its place under the limit of its workflow, if that has one.")
     paces: tuple[Pace, ...] = Field(default=(), description="Its latest turns under the rates of actions.")
+    answered: tuple[AnsweredStep, ...] = Field(
+        default=(), description="What was accepted of the latest steps that took more than one attempt."
+    )
     next_timer: int = Field(default=1, description="The id of the next timer.")
+    rewound: int = Field(
+        default=0, description="How often it was rewound; it stands in the step keys of what began after that."
+    )
     parent: Parent | None = Field(default=None, description="The run that started it, and waits for it.")
-    trace: str | None = Field(default=None, description="The W3C traceparent of the start request.")
+    trace: str | None = Field(
+        default=None,
+        description="The W3C trace context of the start request: its traceparent, and after a space its tracestate.",
+    )
     created_at: int = Field(description="When it was started, epoch milliseconds by the broker's clock.")
     updated_at: int = Field(description="When it last changed, epoch milliseconds by the broker's clock.")
+
+    def key(self, step: StepState) -> str:
+        """The step key of a step of this run."""
+        return identifiers.step_key(self.run_id, step.incarnation or self.incarnation, step.path)
 
     @property
     def queued(self) -> bool:

@@ -96,7 +96,7 @@ def _leaves(node: ChildNode) -> str | None:
     return None
 
 
-def _fails(node: Node) -> str | None:
+def _fails(node: Node) -> str | None:  # noqa: PLR0911 - a table of cases
     """How a node can fail for good by itself; None when it cannot."""
     match node:
         case StepNode() if not _goes_on(node.rules):
@@ -105,6 +105,8 @@ def _fails(node: Node) -> str | None:
             return f"it fails, {_LEFT}: {_ANSWER}"
         case WaitNode(timeout_ms=int(), on_timeout=None) | PersonNode(timeout_ms=int(), on_timeout=None):
             return f"it fails when no signal comes in time, {_LEFT}: say what follows on a timeout"
+        case TryNode(timeout_ms=int()) if not _goes_on(node.rules):
+            return f"it fails when its block takes too long, {_LEFT}: {_ANSWER}"
         case ChildNode():
             return f"its run may be refused or not complete, {_LEFT}: {_ANSWER}"
         case RepeatNode(limit=int()) if node.while_ is not None or node.until is not None:

@@ -81,8 +81,10 @@ def fill(template: Json, roots: Mapping[str, Json]) -> Json:
             if LITERAL in template:
                 return template[LITERAL]
         if is_expression(template):
-            names = template.get(WITH) or {}
-            return expressions.evaluate(template[CEL], {name: fill(each, roots) for name, each in names.items()})
+            text, names = template[CEL], template.get(WITH) or {}
+            if not isinstance(text, str) or not isinstance(names, dict):
+                raise PayloadRefused(f"{CEL} takes a text, and {WITH} an object, not {text!r:.80} and {names!r:.80}")
+            return expressions.evaluate(text, {name: fill(each, roots) for name, each in names.items()})
         return {key: fill(value, roots) for key, value in template.items()}
     if isinstance(template, list):
         return [fill(value, roots) for value in template]

@@ -96,6 +96,11 @@ class Topics:
         """The consumer group whose members own the shards."""
         return f"{self.prefix}.orchestrator"
 
+    @property
+    def projector_group(self) -> str:
+        """The consumer group of the projectors."""
+        return f"{self.prefix}.projector"
+
     def worker_group(self, action: str) -> str:
         """The consumer group of an action's workers."""
         return f"{self.prefix}.action.{action}"

@@ -6,6 +6,7 @@ the service, in a test without a broker, in a replay. Time enters only as ``now`
 
 from typing import assert_never
 
+from actionbus.contracts.identifiers import CommandId
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionResult, ResultKind
 from actionbus.contracts.run import RunStatus, WorkflowRun
@@ -16,12 +17,14 @@ from actionbus.engine import (
     compensate,
     complete,
     deferred,
+    differing,
     fail,
     fire,
     heartbeat,
     migrate,
     operator,
     pause,
+    rewind,
     signal,
     start,
     started,
@@ -68,8 +71,7 @@ def advance(definition: Definition, run: WorkflowRun | None, event: Input, now: 
 def _news(draft: Draft, event: ResultReceived | TimerFired | ChildReported | Admitted) -> Outcome:
     match event:
         case ResultReceived(result=result, command=command):
-            addressed = (command.run_id, command.incarnation) == (draft.run.run_id, draft.run.incarnation)
-            return _answer(draft, event, result) if addressed else Outcome.STALE
+            return _answer(draft, event, result) if _addressed(draft, command) else Outcome.STALE
         case TimerFired(timer_id=timer_id):
             return fire.fire(draft, timer_id)
         case ChildReported(parent=parent, report=report):
@@ -80,9 +82,18 @@ def _news(draft: Draft, event: ResultReceived | TimerFired | ChildReported | Adm
             assert_never(event)
 
 
+def _addressed(draft: Draft, command: CommandId) -> bool:
+    """Whether a command is one of this run, and of what stands at its path now: before a rewind that was another."""
+    step = draft.steps.get(command.path)
+    own = draft.run.incarnation if step is None or not step.incarnation else step.incarnation
+    return (command.run_id, command.incarnation) == (draft.run.run_id, own)
+
+
 def _start(definition: Definition, run: WorkflowRun | None, event: StartRequested, now: int, seq: int) -> Transition:
     if run is not None and event.request.kind is RequestKind.SIGNAL:
         return _request(definition, run, event.request, now, seq)
+    if run is not None and (misused := start.misused(run, event.request)) is not None:
+        return verdict.rejected(event.request, run, misused, now)
     if run is not None and start.postpones(run, event.request):
         draft = start.postpone(event.target or definition, event, now, seq, before=run)
         return _after(draft, Outcome.APPLIED) if isinstance(draft, Draft) else draft
@@ -92,7 +103,7 @@ def _start(definition: Definition, run: WorkflowRun | None, event: StartRequeste
     return _after(draft, Outcome.APPLIED) if isinstance(draft, Draft) else draft
 
 
-def _request(  # noqa: PLR0917 - what advance was given, taken apart
+def _request(  # noqa: PLR0911, PLR0917 - a table of cases over what advance was given
     definition: Definition,
     run: WorkflowRun | None,
     request: WorkflowRequest,
@@ -104,7 +115,11 @@ def _request(  # noqa: PLR0917 - what advance was given, taken apart
         return verdict.rejected(request, None, "there is no run of that id", now)
     if request.parent is not None and not child.started_by(run, request.parent):
         return verdict.rejected(request, run, "another run of that id was started by somebody else", now)
-    if request.request_id in start.known(run):
+    if (misused := start.misused(run, request)) is not None:
+        return verdict.rejected(request, run, misused, now)
+    if any(each.request_id == request.request_id for each in run.signals):
+        return Transition(run=run, outcome=Outcome.REPEATED)  # it waits for its verdict, which this one hears as well
+    if start.carried_out(run, request):
         return verdict.accepted_before(request, run, "this request was carried out before", now)
     if request.kind is RequestKind.CANCEL and run.status is RunStatus.COMPENSATING:
         return verdict.accepted_before(request, run, f"the run undoes what it did and will be {run.ending}", now)
@@ -136,6 +151,8 @@ def _carry_out(  # noqa: C901, PLR0911, PLR0912 - a table of cases
             return pause.resume(draft, request)
         case RequestKind.RETRY_STEP:
             return operator.retry_step(draft, request)
+        case RequestKind.REWIND:
+            return rewind.rewind(draft, request)
         case RequestKind.SKIP_STEP:
             return operator.skip_step(draft, request)
         case RequestKind.COMPLETE_STEP:
@@ -152,11 +169,15 @@ def _carry_out(  # noqa: C901, PLR0911, PLR0912 - a table of cases
             assert_never(request.kind)
 
 
-def _answer(draft: Draft, event: ResultReceived, result: ActionResult) -> Outcome:
+def _answer(  # noqa: PLR0911 - a table of cases
+    draft: Draft, event: ResultReceived, result: ActionResult
+) -> Outcome:
     command = event.command
     match result.kind:
         case ResultKind.SUCCEEDED:
-            return (compensate.undone if command.undo else complete.complete)(draft, result, command)
+            outcome = (compensate.undone if command.undo else complete.complete)(draft, result, command)
+            late = outcome is Outcome.STALE and not command.undo
+            return differing.late(draft, result, command) if late else outcome
         case ResultKind.FAILED:
             return (compensate.failed if command.undo else fail.fail)(draft, result, command)
         case ResultKind.STARTED:
@@ -165,6 +186,8 @@ def _answer(draft: Draft, event: ResultReceived, result: ActionResult) -> Outcom
             return heartbeat.heartbeat(draft, result, command)
         case ResultKind.DEFERRED:
             return deferred.deferred(draft, result, command)
+        case ResultKind.IN_DOUBT:
+            return (compensate.in_doubt if command.undo else fail.in_doubt)(draft, result, command)
         case ResultKind.UNKNOWN:
             return Outcome.STALE
         case _:

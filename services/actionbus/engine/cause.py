@@ -26,6 +26,7 @@ _ASKED: Final = {
     EntryKind.RUN_PAUSED: RequestKind.PAUSE,
     EntryKind.RUN_RESUMED: RequestKind.RESUME,
     EntryKind.RETRY_REQUESTED: RequestKind.RETRY_STEP,
+    EntryKind.RUN_REWOUND: RequestKind.REWIND,
     EntryKind.STEP_SKIPPED: RequestKind.SKIP_STEP,
     EntryKind.STEP_COMPLETED: RequestKind.COMPLETE_STEP,
     EntryKind.STEP_COMPENSATED: RequestKind.COMPLETE_STEP,  # an undo by hand; what it gave is not read
@@ -36,6 +37,8 @@ _ANSWERED: Final = {
     EntryKind.STEP_SUCCEEDED: ResultKind.SUCCEEDED,
     EntryKind.STEP_FAILED: ResultKind.FAILED,
     EntryKind.STEP_DEFERRED: ResultKind.DEFERRED,
+    EntryKind.STEP_IN_DOUBT: ResultKind.IN_DOUBT,
+    EntryKind.RESULTS_DIFFER: ResultKind.SUCCEEDED,
     EntryKind.STEP_COMPENSATED: ResultKind.SUCCEEDED,
     # An undo that took too long is answered as one that failed with that error: nothing that follows differs.
     EntryKind.COMPENSATION_FAILED: ResultKind.FAILED,
@@ -67,9 +70,13 @@ def telling(event: WorkflowEvent) -> EventEntry:
     return next((each for each in event.entries if each.kind is not EntryKind.INCIDENT_CLOSED), event.entries[0])
 
 
-def result(event: WorkflowEvent, told: EventEntry, kind: ResultKind, *, undo: bool = False) -> ResultReceived:
-    """The word of a worker about the attempt that an entry is about."""
-    key = identifiers.step_key(event.run_id, event.incarnation, told.step or "")
+def result(
+    event: WorkflowEvent, told: EventEntry, kind: ResultKind, run: WorkflowRun | None, *, undo: bool = False
+) -> ResultReceived:
+    """The word of a worker about the attempt that an entry is about; ``run``: as it was before."""
+    step = None if run is None else next((each for each in run.steps if each.path == told.step), None)
+    own = event.incarnation if step is None or not step.incarnation else step.incarnation
+    key = identifiers.step_key(event.run_id, own, told.step or "")
     command = identifiers.command_id(key, told.attempt or 1, undo=undo)
     topics = [
         payloads.decode(each.data or b"{}")["topic"]
@@ -84,7 +91,7 @@ def result(event: WorkflowEvent, told: EventEntry, kind: ResultKind, *, undo: bo
         nonce=history.nonce(command),
         output=told.data if kind is ResultKind.SUCCEEDED else None,
         emits=tuple(Emit(topic=topic) for topic in topics),
-        error=_error(payloads.decode(told.data or b"{}")) if kind is ResultKind.FAILED else None,
+        error=_error(payloads.decode(told.data or b"{}")) if kind in (ResultKind.FAILED, ResultKind.IN_DOUBT) else None,
         by_token=told.reason == FROM_OUTSIDE,
     )
     return ResultReceived(result=made, command=identifiers.parse_command_id(command))
@@ -194,7 +201,7 @@ def _answer(event: WorkflowEvent, told: EventEntry, run: WorkflowRun | None) -> 
         return None
     steps = () if run is None else run.steps
     undoing = any(each.path == told.step and each.status is StepStatus.COMPENSATING for each in steps)
-    return result(event, told, kind, undo=undoing)
+    return result(event, told, kind, run, undo=undoing)
 
 
 def _error(fields: Json) -> ActionError:

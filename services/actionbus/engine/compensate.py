@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from actionbus.contracts import identifiers, payloads, templates
+from actionbus.contracts.definitions import Effect
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.identifiers import CommandId
@@ -53,6 +54,7 @@ def begin(
         output=undo.output,
         error=error,
         resolution=resolution,
+        incarnation=undo.incarnation,
     )
     _send(draft, step)
 
@@ -122,13 +124,32 @@ def close(draft: Draft, step: StepState, data: bytes | None = None, reason: str 
 
 def failed(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
     """A worker says that an attempt to undo a step failed. Only the current attempt's failure counts."""
+    step = _current(draft, command)
+    if isinstance(step, Outcome):
+        return step
+    broken(draft, step, result.error or ActionError(type=failure.UNREADABLE, message="the worker gave no error"))
+    return Outcome.APPLIED
+
+
+def in_doubt(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
+    """A worker says that nobody knows whether the current attempt to undo a step had its effect: a person looks."""
+    step = _current(draft, command)
+    if isinstance(step, Outcome):
+        return step
+    error = result.error or ActionError(type=failure.OUTCOME_UNKNOWN, message="the worker does not say why")
+    error = failure.bounded(error, draft.definition.limits)
+    draft.disarm(step.path, TimerKind.START_TO_CLOSE, TimerKind.HEARTBEAT)
+    draft.tell(EntryKind.STEP_IN_DOUBT, step, failure.as_bytes(error))
+    draft.stick(step.replace(dispatch_seq=0), f"nobody knows whether it is undone: {error.message or error.type}")
+    return Outcome.APPLIED
+
+
+def _current(draft: Draft, command: CommandId) -> StepState | Outcome:
+    """The step whose undoing is at this very attempt, or what becomes of the word of any other one."""
     step = draft.steps.get(command.path)
     if step is None or step.status is not StepStatus.COMPENSATING or step.attempt != command.attempt:
         return Outcome.STALE
-    if step.dispatch_seq == 0:
-        return Outcome.REPEATED
-    broken(draft, step, result.error or ActionError(type=failure.UNREADABLE, message="the worker gave no error"))
-    return Outcome.APPLIED
+    return step if step.dispatch_seq else Outcome.REPEATED
 
 
 def broken(draft: Draft, step: StepState, error: ActionError) -> None:
@@ -142,12 +163,16 @@ def broken(draft: Draft, step: StepState, error: ActionError) -> None:
     if not error.retryable and error.type != failure.DEADLINE_PASSED:
         draft.stick(waiting, f"undoing it failed for good: {error.type}: {error.message}")
         return
+    if draft.definition.action(step.action).effect is Effect.AT_MOST_ONCE and not failure.never_began(error):
+        reason = f"undoing it failed, and {step.action} runs at most once: {error.type}: {error.message}"
+        draft.stick(waiting, reason)
+        return
     if limit is not None and step.attempt >= limit:
         draft.stick(waiting, f"all {limit} attempts to undo it failed, the last: {error.type}: {error.message}")
         return
     delay = error.retry_after_ms
     if delay is None:
-        key = identifiers.step_key(draft.run.run_id, draft.run.incarnation, step.path)
+        key = draft.run.key(step)
         delay = backoff.delay_before_next(policy, step.attempt, identifiers.command_id(key, step.attempt, undo=True))
     if delay == 0:
         again(draft, step)

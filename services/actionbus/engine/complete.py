@@ -9,9 +9,10 @@ from actionbus.contracts.identifiers import CommandId
 from actionbus.contracts.payloads import Json
 from actionbus.contracts.results import ActionError, ActionResult
 from actionbus.contracts.run import UNDER_WAY, StepState, StepStatus
-from actionbus.engine import emits, fail, failure
+from actionbus.engine import differing, emits, fail, failure
 from actionbus.engine.draft import Draft
 from actionbus.engine.shapes import step as steps
+from actionbus.engine.template import fitting
 from actionbus.engine.transition import Outcome
 
 FROM_OUTSIDE: Final = "the holder of its token answered"
@@ -25,11 +26,10 @@ def complete(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
     step = draft.steps.get(command.path)
     if step is None or not 1 <= command.attempt <= step.attempt:
         return Outcome.STALE
-    failed_and_stuck = step.status is StepStatus.FAILED and step.stuck is not None
-    if step.status not in UNDER_WAY and not failed_and_stuck:
+    waits_for_operator = step.status in (StepStatus.FAILED, StepStatus.UNKNOWN) and step.stuck is not None
+    if step.status not in UNDER_WAY and not waits_for_operator:
         return Outcome.STALE
-    output = result.output if result.output is not None else b"null"
-    value, error = _read(draft, step, result, output)
+    value, output, error = _read(draft, step, result)
     if error is not None:
         if step.attempt != command.attempt or step.status is not StepStatus.SCHEDULED:
             return Outcome.STALE
@@ -48,24 +48,30 @@ def complete(draft: Draft, result: ActionResult, command: CommandId) -> Outcome:
         data=output,
         reason=FROM_OUTSIDE if result.by_token else None,
     )
+    if not result.by_token:
+        differing.accepted(draft, step, command.attempt, output)
     emits.publish(draft, step, result.emits)
     draft.finish(step.path, output)
     return Outcome.APPLIED
 
 
-def _read(draft: Draft, step: StepState, result: ActionResult, output: bytes) -> tuple[Json, ActionError | None]:
-    """The output as a value, or the error that it is."""
+def _read(draft: Draft, step: StepState, result: ActionResult) -> tuple[Json, bytes, ActionError | None]:
+    """The output as a value and as bytes, and the error that it is; what came by a token gets its defaults."""
     limits = draft.definition.limits
+    output = result.output if result.output is not None else b"null"
     if len(output) > limits.payload_bytes:
-        return None, failure.refused(
-            failure.RESULT_TOO_LARGE, f"the output has {len(output)} bytes, the limit is {limits.payload_bytes}"
-        )
+        why = f"the output has {len(output)} bytes, the limit is {limits.payload_bytes}"
+        return None, output, failure.refused(failure.RESULT_TOO_LARGE, why)
     error = emits.refusal(draft, step, result.emits)
     if error is not None:
-        return None, error
+        return None, output, error
+    schema = draft.definition.output_of(step.action)
     try:
         value = payloads.decode(output)
-        draft.definition.output_of(step.action).check(value)
+        if result.by_token:
+            value, output = fitting(output, schema, limits)
+        else:
+            schema.check(value)
     except PayloadRefused as refused:
-        return None, failure.refused(failure.OUTPUT_REFUSED, str(refused))
-    return value, None
+        return None, output, failure.refused(failure.OUTPUT_REFUSED, str(refused))
+    return value, output, None

@@ -5,6 +5,7 @@ A static path is a node's place in the graph; a run's path may carry item indexe
 """
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Self
@@ -76,6 +77,8 @@ class Definition:
                 self.signals[place.node.signal] = Schema(place.node.payload_schema)
                 if place.node.accept is not None or place.node.answer is not None:
                     self.updates.add(place.node.signal)
+        self.forgets = True  # see ``remembering``
+        self.readers: dict[str, list[str]] = {RUN_INPUT: []}  # who reads the input, and every node that is read
         self.liveness: Liveness = self._liveness()
         self.reads_input = RUN_INPUT in self.liveness.read
         self.wanted: frozenset[str] = self._wanted()
@@ -100,10 +103,20 @@ class Definition:
         """The node at a run's path, or None when the graph has no such place."""
         return self.places.get(path if "[" not in path else static(path))
 
-    def admit(self, run_id: str, given: Json) -> None:
-        """Raise PayloadRefused or IdentifierRefused when no run of that id can begin with that input."""
+    def path_of(self, node: str) -> str | None:
+        """The static path of the node with that id; None when there is none."""
+        return self._by_id.get(node)
+
+    def remembering(self) -> Self:
+        """The same definition for looking back: a run under it forgets nothing that was ever read."""
+        other = copy(self)
+        other.forgets = False
+        return other
+
+    def admit(self, run_id: str, given: Json) -> Json:
+        """The input with its defaults; raises PayloadRefused or IdentifierRefused when no run can begin with it."""
         del run_id
-        self.input_schema.check(given)
+        return self.input_schema.complete(given)
 
     def action(self, name: str) -> ActionSpec:
         """What is known of an action."""
@@ -123,12 +136,11 @@ class Definition:
         return found if "[" not in found else beside(found, reader)
 
     def _liveness(self) -> Liveness:
-        readers: dict[str, list[str]] = {RUN_INPUT: []}
         for place in self.places.values():
             for body in place.shape.reads(place.node):
-                self._note(readers, body, place.path)
-        self._note(readers, self.graph.output, ROOT)
-        return liveness({path: place.parent for path, place in self.places.items()}, readers)
+                self._note(self.readers, body, place.path)
+        self._note(self.readers, self.graph.output, ROOT)
+        return liveness({path: place.parent for path, place in self.places.items()}, self.readers)
 
     def _wanted(self) -> frozenset[str]:
         """The nodes whose output is read, by their own id or as part of what a node around them gives."""

@@ -45,7 +45,7 @@ def _command(
     nonce: Callable[[str], str],
 ) -> ActionCommand:
     undo = step.status is StepStatus.COMPENSATING
-    key = identifiers.step_key(run.run_id, run.incarnation, step.path)
+    key = run.key(step)
     command_id = identifiers.command_id(key, step.attempt, undo=undo)
     return _order(
         command_id=command_id,

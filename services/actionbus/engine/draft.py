@@ -1,9 +1,10 @@
 """The working copy of a run inside one call of ``advance``; at the end it becomes the frozen run, once."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-from actionbus.contracts import payloads, templates
+from actionbus.contracts import identifiers, payloads, templates
 from actionbus.contracts.errors import InvariantBroken, PayloadRefused
 from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.limits import Limits
@@ -38,9 +39,9 @@ class Draft:
     """A run being changed. Fields have the meaning they have in ``WorkflowRun``; steps and scopes are kept by path."""
 
     __slots__ = (
-        "_values", "compensations", "decisions", "definition", "emits", "ending", "entries", "error", "held", "input",
-        "moved", "moves", "next_timer", "now", "output", "paces", "requests", "run", "scopes", "sent", "seq", "signals",
-        "status", "steps", "timers", "turn", "views",
+        "_values", "answered", "compensations", "decisions", "definition", "emits", "ending", "entries", "error",
+        "held", "input", "moved", "moves", "next_timer", "now", "output", "paces", "requests", "rewound", "run",
+        "scopes", "sent", "seq", "signals", "status", "steps", "timers", "turn", "views",
     )  # fmt: skip
 
     def __init__(self, definition: Definition, run: WorkflowRun, now: int, seq: int) -> None:
@@ -60,6 +61,7 @@ class Draft:
         self.timers = run.timers
         self.compensations = run.compensations
         self.decisions = run.decisions
+        self.answered = run.answered
         self.signals = run.signals
         self.views = run.views
         self.held = run.held
@@ -67,6 +69,7 @@ class Draft:
         self.turn = run.turn
         self.paces = run.paces
         self.next_timer = run.next_timer
+        self.rewound = run.rewound
         self.moves: deque[Move] = deque()
         self.moved = 0
         self.entries: list[EventEntry] = []
@@ -76,6 +79,18 @@ class Draft:
         stuck = self.steps.get(run.incident.step or "") if run.incident is not None else None
         if run.incident is not None and stuck is not None and stuck.stuck is None:
             self.keep(stuck.replace(stuck=run.incident.reason))  # version 0.1.0 said only there what is stuck
+
+    @property
+    def incarnation(self) -> str:
+        """The incarnation in the step keys of what begins now; empty: the run's own.
+
+        What was undone is closed for ever under its key, so that what runs again after a rewind has another one.
+        """
+        return f"{self.run.incarnation}.{self.rewound}" if self.rewound else ""
+
+    def key(self, path: str, incarnation: str) -> str:
+        """The step key of a node that began with an incarnation, which may be empty."""
+        return identifiers.step_key(self.run.run_id, incarnation or self.run.incarnation, path)
 
     # What follows
 
@@ -209,9 +224,13 @@ class Draft:
         Compensations stay registered, and an undo that is under way goes on, in a paused run once it is resumed:
         ``unwind`` waits for it, and for other runs that have to end first.
         """
-        self.moves = deque(move for move in self.moves if not below(where(move), path))
+        self.abandon_all(lambda each: below(each, path))
+
+    def abandon_all(self, among: Callable[[str], bool]) -> None:
+        """The same for all nodes whose path is among those that are given up; what is around one of them is not."""
+        self.moves = deque(move for move in self.moves if not among(where(move)))
         undoing: set[str] = set()
-        for step in [each for each in self.steps.values() if below(each.path, path)]:
+        for step in [each for each in self.steps.values() if among(each.path)]:
             if step.status in UNDER_WAY:
                 self.tell(EntryKind.STEP_CANCELLED, step)
             if step.status is StepStatus.COMPENSATING:
@@ -223,12 +242,12 @@ class Draft:
         self.held = tuple(
             each
             for each in self.held
-            if not below(each.below or each.path, path) or (each.kind is HeldKind.AGAIN and each.path in undoing)
+            if not among(each.below or each.path) or (each.kind is HeldKind.AGAIN and each.path in undoing)
         )
         self.timers = tuple(
-            each for each in self.timers if each.step is None or each.step in undoing or not below(each.step, path)
+            each for each in self.timers if each.step is None or each.step in undoing or not among(each.step)
         )
-        for scope in [each for each in self.scopes.values() if below(each.path, path)]:
+        for scope in [each for each in self.scopes.values() if among(each.path)]:
             del self.scopes[scope.path]
             place = self.definition.places[static(scope.path)]
             place.shape.abandoned(self, place, scope)

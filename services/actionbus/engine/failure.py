@@ -24,12 +24,20 @@ DEADLINE_PASSED: Final = "DeadlinePassed"
 CHILD_REFUSED: Final = "ChildRefused"
 STATE_TOO_LARGE: Final = "StateTooLarge"
 UNREADABLE: Final = "Unreadable"
+OUTCOME_UNKNOWN: Final = "OutcomeUnknown"
+STORE_UNAVAILABLE: Final = "StoreUnavailable"
+_NEVER_BEGAN: Final = frozenset({DEADLINE_PASSED, STORE_UNAVAILABLE})
 _CUT: Final = " [cut]"
 
 
 def refused(kind: str, message: str) -> ActionError:
     """An error that no further attempt can help."""
     return ActionError(type=kind, message=message, retryable=False)
+
+
+def never_began(error: ActionError) -> bool:
+    """Whether an attempt of an action that runs at most once ended before its code: the worker says so itself."""
+    return error.retryable and error.type in _NEVER_BEGAN
 
 
 def timed_out(kind: TimerKind, attempt: int) -> ActionError:

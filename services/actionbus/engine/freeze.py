@@ -25,6 +25,7 @@ def frozen(draft: Draft) -> Transition:
         timers=draft.timers,
         compensations=draft.compensations,
         decisions=draft.decisions,
+        answered=draft.answered,
         incident=_incident(draft),
         signals=draft.signals,
         views=draft.views,
@@ -33,6 +34,7 @@ def frozen(draft: Draft) -> Transition:
         turn=draft.turn,
         paces=draft.paces,
         next_timer=draft.next_timer,
+        rewound=draft.rewound,
         updated_at=draft.now,
     )
     event = None

@@ -3,12 +3,12 @@
 from typing import Final
 
 from actionbus.contracts import moments, payloads
-from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.errors import PayloadRefused, Refused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.run import UNDER_WAY, StepState, StepStatus, TimerKind
 from actionbus.contracts.validation import Schema
-from actionbus.engine import child, compensate, verdict
+from actionbus.engine import addressing, child, compensate, verdict
 from actionbus.engine.draft import Draft
 from actionbus.engine.shapes import step as steps
 from actionbus.engine.shapes.person import PersonShape, reassigned
@@ -19,9 +19,9 @@ _PERSON: Final = Schema({"type": ["string", "null"]})
 
 def retry_step(draft: Draft, request: WorkflowRequest) -> str | None:
     """Try a step, or its undo, again at once; the reason when it does not wait for that."""
-    step = draft.steps.get(request.step or "")
-    if step is None:
-        return _no_step(draft, request)
+    step = _meant(draft, request)
+    if isinstance(step, str):
+        return step
     if step.queued:
         return f"the step {step.path} waits for its turn under the limit of {step.action}, and goes on when it comes"
     waits_to_undo = step.status is StepStatus.COMPENSATING and step.dispatch_seq == 0
@@ -60,9 +60,9 @@ def complete_step(draft: Draft, request: WorkflowRequest) -> str | None:
 
 
 def _by_hand(draft: Draft, request: WorkflowRequest, told: EntryKind) -> str | None:
-    step = draft.steps.get(request.step or "")
-    if step is None:
-        return _no_step(draft, request)
+    step = _meant(draft, request)
+    if isinstance(step, str):
+        return step
     said = verdict.said(request, draft.definition.limits)
     if step.status is StepStatus.COMPENSATING:
         compensate.close(draft, step, reason=said)
@@ -90,25 +90,34 @@ def change_timer(draft: Draft, request: WorkflowRequest) -> str | None:
         return "due_at is missing: say until when to wait, in epoch milliseconds"
     if not moments.sayable(request.due_at):
         return f"due_at is no time in epoch milliseconds: {request.due_at}"
-    waiting = [timer for timer in draft.timers if timer.step == request.step and timer.step is not None]
-    chosen = next((timer for timer in waiting if timer.kind in (TimerKind.WAKE, TimerKind.RETRY)), None)
-    place = None if request.step is None else draft.definition.place(request.step)
+    waits = {
+        timer.step: timer
+        for timer in reversed(draft.timers)
+        if timer.step is not None and timer.kind in (TimerKind.WAKE, TimerKind.RETRY)
+    }
+    try:
+        path = None if request.step is None else addressing.path_of(draft.definition, request.step, waits)
+    except Refused as refused:
+        return str(refused)
+    chosen = None if path is None else waits.get(path)
+    place = None if path is None else draft.definition.place(path)
     if chosen is None or (place is not None and place.shape.yields):
         return f"nothing at {request.step!r} waits for a time"
     changed = chosen.replace(due_at=request.due_at)
     draft.timers = tuple(changed if timer is chosen else timer for timer in draft.timers)
     data = payloads.encode({"from": chosen.due_at, "to": request.due_at})
-    draft.note(
-        EntryKind.TIMER_CHANGED, step=request.step, data=data, reason=verdict.said(request, draft.definition.limits)
-    )
+    draft.note(EntryKind.TIMER_CHANGED, step=path, data=data, reason=verdict.said(request, draft.definition.limits))
     return None
 
 
 def assign_task(draft: Draft, request: WorkflowRequest) -> str | None:
     """Let somebody else do what a person was asked for; the reason when nobody is asked there."""
-    scope = draft.scopes.get(request.step or "")
-    place = draft.definition.place(request.step or "")
-    if scope is None or place is None or not isinstance(place.shape, PersonShape):
+    asked = {path: scope for path, scope in draft.scopes.items() if _asks(draft, path)}
+    try:
+        scope = asked.get(addressing.path_of(draft.definition, request.step, asked))
+    except Refused as refused:
+        return str(refused)
+    if scope is None:
         return f"nobody is asked for anything at {request.step!r}"
     try:
         value, data = fitting(request.payload, _PERSON, draft.definition.limits)
@@ -120,6 +129,16 @@ def assign_task(draft: Draft, request: WorkflowRequest) -> str | None:
     return None
 
 
-def _no_step(draft: Draft, request: WorkflowRequest) -> str:
-    live = ", ".join(step.path for step in draft.steps.values() if step.status is not StepStatus.SUCCEEDED) or "none"
-    return f"no step {request.step!r} is under way; those that are: {live}"
+def _meant(draft: Draft, request: WorkflowRequest) -> StepState | str:
+    """The step that a request is about, or why there is none."""
+    live = [step.path for step in draft.steps.values() if step.status is not StepStatus.SUCCEEDED]
+    try:
+        step = draft.steps.get(addressing.path_of(draft.definition, request.step, live))
+    except Refused as refused:
+        return str(refused)
+    return step or f"no step {request.step!r} is under way; those that are: {', '.join(live) or 'none'}"
+
+
+def _asks(draft: Draft, path: str) -> bool:
+    place = draft.definition.place(path)
+    return place is not None and isinstance(place.shape, PersonShape)

@@ -26,8 +26,14 @@ def pause(draft: Draft, request: WorkflowRequest) -> str | None:
 
 
 def resume(draft: Draft, request: WorkflowRequest) -> str | None:
-    """Let everything go on that is held, and try again what waits for an operator; the reason when nothing is."""
-    stuck = [step for step in draft.steps.values() if step.stuck is not None]
+    """Let everything go on that is held, and try again what waits for an operator; the reason when nothing is.
+
+    A step whose effect nobody knows is not tried again by the way: that is asked for by its name.
+    """
+    waits = [step for step in draft.steps.values() if step.stuck is not None]
+    stuck = [step for step in waits if step.status is not StepStatus.UNKNOWN]
+    if not draft.paused and waits and not stuck:
+        return f"nobody knows whether {waits[0].path} had its effect: look, then complete, skip or retry that step"
     if not draft.paused and not stuck:
         return "the run is not paused, and nothing in it waits for an operator"
     draft.note(

@@ -64,7 +64,7 @@ def _finished(draft: Draft, path: str, output: bytes | None) -> None:
         draft.keep(_step(path=path, status=StepStatus.SUCCEEDED, output=output))
     else:
         draft.steps.pop(path, None)
-    for source in liveness.forget.get(place.path, ()):
+    for source in liveness.forget.get(place.path, ()) if draft.definition.forgets else ():
         if source == RUN_INPUT:
             draft.input = None
         else:
@@ -91,7 +91,7 @@ def _unwind(draft: Draft, move: Unwind) -> None:
     """Begin the next compensation below a path; when none is left, the node that asked goes on, or the run ends."""
     if compensate.next_below(draft, move):
         return
-    if move.path == ROOT:
+    if move.below == ROOT:
         end.arrive(draft)
     else:
         place = _place(draft, move.path)

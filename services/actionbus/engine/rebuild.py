@@ -20,8 +20,10 @@ from actionbus.engine.history import Due, History, Moment
 from actionbus.engine.inputs import Admitted, Input, TimerFired
 from actionbus.engine.transition import Transition
 
-Slow = dict[tuple[str, int], TimerKind]
-"""By which timer attempts, each a path and a number, were ended that a worker must have begun."""
+Attempt = tuple[str, int, int]
+"""A path, the number of an attempt, and the version of the event that scheduled it: after a rewind it comes again."""
+Slow = dict[Attempt, TimerKind]
+"""By which timer attempts were ended that a worker must have begun."""
 
 
 def rebuild(
@@ -54,6 +56,7 @@ class _Rebuilding:
         self._slow = slow
         self._definition = definition
         self._run: WorkflowRun | None = None
+        self._versions: dict[int, int] = {}  # of the events, by the transactions that they have here
 
     def add(self, event: WorkflowEvent) -> None:
         """Find what led to an event.
@@ -83,12 +86,12 @@ class _Rebuilding:
         Where a version that the run went over to leaves them less time, it may have come only then.
         """
         for step in () if self._run is None else self._run.steps:
-            kind = self._slow.get((step.path, step.attempt))
+            kind = self._slow.get((step.path, step.attempt, self._versions.get(step.dispatch_seq, 0)))
             if kind is None or step.status is not StepStatus.SCHEDULED:
                 continue
             said = ResultKind.HEARTBEAT if step.handed_over else ResultKind.STARTED
             about = EventEntry(kind=EntryKind.STEP_SCHEDULED, step=step.path, attempt=step.attempt)
-            word = result(event, about, said)
+            word = result(event, about, said, self._run)
             before, after = (_when(run, kind, step) for run in (self._run, self._advance(word, event.at).run))
             if after is not None and (before is None or after < before):
                 self._take(word, event.at, None)
@@ -96,6 +99,8 @@ class _Rebuilding:
     def _take(self, came: Input | Due, now: int, event: WorkflowEvent | None) -> None:
         recorded = {"event": None if event is None else history.plain(event)}
         moment = Moment(now=now, seq=len(self.moments) + 1, event=came, outcome=recorded)
+        if event is not None:
+            self._versions[moment.seq] = event.version
         given = history.input_of(moment, self._run)
         self._run = self._advance(given, now).run
         self._definition = history.pinned(self._definition, given, self._run)
@@ -135,11 +140,16 @@ class _Rebuilding:
 
 def _slow(events: Sequence[WorkflowEvent]) -> Slow:
     found: Slow = {}
-    for entry in [each for event in events for each in event.entries if each.kind is EntryKind.STEP_TIMED_OUT]:
+    scheduled: dict[tuple[str, int], int] = {}
+    for version, entry in [(event.version, each) for event in events for each in event.entries]:
         path, attempt = entry.step or "", entry.attempt or 0
+        if entry.kind is EntryKind.STEP_SCHEDULED:
+            scheduled[path, attempt] = version
+        if entry.kind is not EntryKind.STEP_TIMED_OUT:
+            continue
         for kind in (TimerKind.START_TO_CLOSE, TimerKind.HEARTBEAT):
             if entry.data == failure.as_bytes(failure.timed_out(kind, attempt)):
-                found[path, attempt] = kind
+                found[path, attempt, scheduled.get((path, attempt), 0)] = kind
     return found
 
 

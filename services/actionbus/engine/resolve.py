@@ -29,7 +29,8 @@ def go_on(draft: Draft, step: StepState) -> None:
             draft.tell(EntryKind.STEP_SKIPPED, step, data)
             draft.finish(step.path, data)
         case Fallback(call=call):
-            draft.keep(StepState(path=step.path, status=StepStatus.FAILED, action=step.action, error=step.error))
+            failed = StepState(path=step.path, status=StepStatus.FAILED, action=step.action, error=step.error)
+            draft.keep(failed.replace(incarnation=step.incarnation))
             draft.enter(f"{step.path}.{call.action}")
         case _:
             raise InvariantBroken(f"run {draft.run.run_id} gave up {step.path} and does not know how to go on")

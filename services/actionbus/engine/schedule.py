@@ -32,10 +32,11 @@ class ScheduleDefinition(Definition):
     def __init__(self, *, limits: Limits, run_retention_ms: int) -> None:
         super().__init__(GRAPH, limits=limits, run_retention_ms=run_retention_ms)
 
-    def admit(self, run_id: str, given: Json) -> None:
-        """Raise PayloadRefused for what is no schedule that can ever fire, IdentifierRefused for too long an id."""
+    def admit(self, run_id: str, given: Json) -> Json:
+        """The same; raises PayloadRefused for what can never fire, IdentifierRefused for too long an id."""
         schedules.check_id(run_id)
         schedules.schedule(given)
+        return given
 
 
 def signalled(draft: Draft, request: WorkflowRequest) -> str | None:

@@ -5,11 +5,11 @@ from itertools import islice
 from typing import Final
 
 from actionbus.contracts import payloads
-from actionbus.contracts.errors import PayloadRefused
+from actionbus.contracts.errors import PayloadRefused, Refused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import WorkflowRequest
 from actionbus.contracts.run import Signal
-from actionbus.engine import schedule
+from actionbus.engine import addressing, schedule
 from actionbus.engine.draft import Draft
 from actionbus.engine.schedule import ScheduleDefinition
 from actionbus.engine.shapes.wait import Awaited, WaitShape
@@ -24,7 +24,7 @@ def signal(draft: Draft, request: WorkflowRequest) -> str | None:
         draft.accept(request)
         return schedule.signalled(draft, request)
     try:
-        waits = next(_waiting(draft, request.step, request.signal), None)  # the one that has waited longest
+        waits = next(_waiting(draft, _meant(draft, request), request.signal), None)  # the one that waited longest
         if waits is not None:
             _deliver(draft, request, waits)
         elif request.step is not None:
@@ -33,9 +33,17 @@ def signal(draft: Draft, request: WorkflowRequest) -> str | None:
             # Who waits for an answer hears the verdict once something takes the signal.
             (draft.remember if request.signal in draft.definition.updates else draft.accept)(request)
             keep(draft, request)
-    except PayloadRefused as refused:
+    except Refused as refused:
         return str(refused)
     return None
+
+
+def _meant(draft: Draft, request: WorkflowRequest) -> str | None:
+    """The path of the one node that the signal is for; None: any. Raises Refused when it may be several."""
+    if request.step is None:
+        return None
+    waits = [each.path for each in _waiting(draft, None, request.signal)]
+    return addressing.path_of(draft.definition, request.step, waits)
 
 
 def keep(draft: Draft, request: WorkflowRequest) -> None:

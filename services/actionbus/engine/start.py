@@ -1,9 +1,10 @@
 """A run is asked for: the one input that meets no run, unless it comes twice."""
 
-from actionbus.contracts import identifiers, moments, payloads
+from actionbus.contracts import identifiers, moments, payloads, searching
 from actionbus.contracts.errors import IdentifierRefused, PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.limiting import HIGHEST_PRIORITY
+from actionbus.contracts.payloads import Json
 from actionbus.contracts.requests import IfExists, RequestKind, WorkflowRequest
 from actionbus.contracts.run import RunStatus, TimerKind, Turn, WorkflowRun
 from actionbus.engine import failure, report, signal, turns, verdict
@@ -21,7 +22,7 @@ def replaces(run: WorkflowRun, request: WorkflowRequest) -> bool:
         request.kind is RequestKind.START
         and request.if_exists in (IfExists.REPLACE, IfExists.DEBOUNCE)
         and run.status.ended
-        and request.request_id not in known(run)
+        and not carried_out(run, request)
     )
 
 
@@ -32,7 +33,7 @@ def postpones(run: WorkflowRun, request: WorkflowRequest) -> bool:
         and request.if_exists is IfExists.DEBOUNCE
         and request.workflow == run.workflow
         and run.unbegun
-        and request.request_id not in known(run)
+        and not carried_out(run, request)
     )
 
 
@@ -46,9 +47,24 @@ def known(run: WorkflowRun) -> tuple[str, ...]:
     return (*run.requests, run.start_request_id)
 
 
+def carried_out(run: WorkflowRun, request: WorkflowRequest) -> bool:
+    """Whether this very request was carried out on a run."""
+    return any(identifiers.same_request(each, request.request_id) for each in known(run))
+
+
+def misused(run: WorkflowRun, request: WorkflowRequest) -> str | None:
+    """Why a request is refused whose key was used on the run before, for something else."""
+    ids = (*known(run), *(each.request_id for each in run.signals if each.request_id is not None))
+    key = identifiers.request_key(request.request_id)
+    mine = [each for each in ids if identifiers.request_key(each) == key]
+    if not mine or any(identifiers.same_request(each, request.request_id) for each in mine):
+        return None
+    return f"the idempotency key {key} was used for another request: take a new key for what is new"
+
+
 def second(run: WorkflowRun, request: WorkflowRequest, now: int) -> Transition:
     """The run is there already: a start that was carried out is answered as before, any other as it asks for."""
-    if request.request_id in known(run):
+    if carried_out(run, request):
         return verdict.accepted_before(request, run, "this request started the run", now)
     if request.if_exists is IfExists.RETURN:
         return verdict.accepted_before(request, run, f"there is a run of that id: it is {run.status}", now)
@@ -64,10 +80,10 @@ def begin(
     them that comes again does not begin a third.
     """
     request = event.request
-    refusal = _refusal(definition, request)
-    if refusal is not None:
-        return verdict.rejected(request, before, refusal, now)
-    data = _input(request)
+    try:
+        data, attributes = _admitted(definition, request)
+    except (IdentifierRefused, PayloadRefused) as refused:
+        return verdict.rejected(request, before, str(refused), now)
     run = WorkflowRun(
         run_id=request.run_id,
         incarnation=event.incarnation,
@@ -80,6 +96,7 @@ def begin(
         start_request_id=request.request_id,
         input=data,
         requests=() if before is None else remembered(known(before), definition.limits),
+        paces=turns.left(before, definition.name),
         parent=request.parent,
         priority=request.priority,
         trace=event.trace,
@@ -91,7 +108,7 @@ def begin(
     draft.note(EntryKind.REQUEST_ACCEPTED, request_id=request.request_id, data=asking)
     if request.parent is not None and not request.parent.waits:
         draft.sent.append(report.of(run, now))
-    _told(draft, EntryKind.RUN_STARTED, request)
+    _told(draft, EntryKind.RUN_STARTED, request, attributes)
     if request.kind is RequestKind.SIGNAL:
         try:
             signal.keep(draft, request)
@@ -109,19 +126,20 @@ def postpone(
     Nothing of it has happened, so it may go on with another version of its definition.
     """
     request = event.request
-    refusal = _refusal(definition, request)
-    if refusal is not None:
-        return verdict.rejected(request, before, refusal, now)
+    try:
+        data, attributes = _admitted(definition, request)
+    except (IdentifierRefused, PayloadRefused) as refused:
+        return verdict.rejected(request, before, str(refused), now)
     run = before.replace(
         definition_version=definition.version,
         definition_hash=definition.hash,
-        input=_input(request),
+        input=data,
         priority=request.priority,
     )
     draft = Draft(definition, run, now, seq)
     draft.timers = ()
     draft.accept(request)
-    _told(draft, EntryKind.START_CHANGED, request)
+    _told(draft, EntryKind.START_CHANGED, request, attributes)
     _set_out(draft, request)
     return draft
 
@@ -143,35 +161,42 @@ def turn_came(draft: Draft, turn: Turn) -> None:
     draft.enter(ROOT)
 
 
-def _refusal(definition: Definition, request: WorkflowRequest) -> str | None:
-    """Why no run can be what a request asks for."""
+def _admitted(definition: Definition, request: WorkflowRequest) -> tuple[bytes, dict[str, Json]]:
+    """The input of the run that a request asks for, complete, and by what the run can be found.
+
+    Raises PayloadRefused or IdentifierRefused.
+    """
     if request.due_at is not None and not moments.sayable(request.due_at):
-        return f"due_at is no time in epoch milliseconds: {request.due_at}"
+        raise PayloadRefused(f"due_at is no time in epoch milliseconds: {request.due_at}")
     if abs(request.priority) > HIGHEST_PRIORITY:
-        return f"the priority is {request.priority}: it goes from -{HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}"
+        raise PayloadRefused(
+            f"the priority is {request.priority}: it goes from -{HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}"
+        )
+    identifiers.run_id(request.run_id)
+    data = _input(request)
     try:
-        identifiers.run_id(request.run_id)
-        value = payloads.decode(sized(_input(request), definition.limits))
-        definition.admit(request.run_id, value)
+        given = payloads.decode(sized(data, definition.limits))
+        value = definition.admit(request.run_id, given)
         if definition.graph.limit is not None:
             definition.graph.limit.key_of(value)
-    except IdentifierRefused as refused:
-        return str(refused)
+        attributes = searching.of_input(definition.graph.searchable, value)
+        return data if value is given else sized(payloads.encode(value), definition.limits), attributes
     except PayloadRefused as refused:
-        return f"the input is refused: {refused}"
-    return None
+        raise PayloadRefused(f"the input is refused: {refused}") from refused
 
 
-def _told(draft: Draft, kind: EntryKind, request: WorkflowRequest) -> None:
+def _told(draft: Draft, kind: EntryKind, request: WorkflowRequest, attributes: dict[str, Json]) -> None:
     reason = request.reason and failure.cut(request.reason, draft.definition.limits.error_message_bytes)
     draft.note(kind, data=draft.input, reason=reason)
+    if attributes:
+        draft.note(EntryKind.ATTRIBUTES_SET, data=payloads.encode(attributes))
 
 
 def _set_out(draft: Draft, request: WorkflowRequest) -> None:
     """Let the run begin, or wait for its time; its input is kept where something reads it."""
     graph = draft.definition.graph
     begins = max(draft.now, request.due_at or draft.now)
-    draft.turn = None if graph.limit is None else turns.of_step(graph.limit, _input(request))
+    draft.turn = None if graph.limit is None else turns.of_step(graph.limit, draft.input or b"null")
     if not draft.definition.reads_input:
         draft.input = None
     if graph.run_timeout_ms is not None and draft.turn is None:

@@ -62,10 +62,9 @@ def sized(data: bytes, limits: Limits) -> bytes:
 
 
 def fitting(data: bytes | None, schema: Schema, limits: Limits) -> tuple[Json, bytes]:
-    """What somebody gave, nothing meaning null, as a value and as canonical JSON.
+    """What somebody gave, nothing meaning null, with its defaults, as a value and as canonical JSON.
 
     Raises PayloadRefused when it is no JSON, does not fit the schema, or is more than a payload may have.
     """
-    value = payloads.decode(data if data is not None else b"null")
-    schema.check(value)
+    value = schema.complete(payloads.decode(data if data is not None else b"null"))
     return value, sized(payloads.encode(value), limits)

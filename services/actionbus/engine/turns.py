@@ -10,7 +10,7 @@ from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.limiting import LimitPolicy
 from actionbus.contracts.model import trusted
-from actionbus.contracts.run import Pace, StepState, Turn
+from actionbus.contracts.run import Pace, StepState, Turn, WorkflowRun
 
 if TYPE_CHECKING:  # the draft belongs to the shapes, which ask here
     from actionbus.engine.draft import Draft
@@ -47,15 +47,30 @@ def use(draft: "Draft", step: StepState, turn: Turn) -> StepState:
     """The step with its turn come."""
     limit = draft.definition.action(step.action).limit
     if limit is not None and limit.rate is not None:
-        others = [each for each in draft.paces if (each.action, each.key) != (step.action, turn.key)]
-        draft.paces = (*others, Pace(action=step.action, key=turn.key, at=draft.now))[-PACES_KEPT:]
+        draft.paces = _with(draft.paces, Pace(action=step.action, key=turn.key, at=draft.now))
     return step.replace(turn=turn.replace(taken_at=draft.now))
+
+
+def left(before: WorkflowRun | None, workflow: str) -> tuple[Pace, ...]:
+    """The turns of a run whose place another one takes: a rate has to count them for as long as it is remembered."""
+    if before is None:
+        return ()
+    turn = before.turn
+    if turn is None or not turn.taken_at or before.workflow != workflow:
+        return before.paces
+    return _with(before.paces, Pace(action="", key=turn.key, at=turn.taken_at))
 
 
 def wait_to_begin(draft: "Draft", turn: Turn) -> None:
     """Let the whole run wait for its turn."""
     draft.turn = turn.replace(queued_at=draft.now)
     draft.note(EntryKind.QUEUED, reason=_words(draft.definition.graph.limit, turn.key))
+
+
+def _with(paces: tuple[Pace, ...], latest: Pace) -> tuple[Pace, ...]:
+    """The turns that are remembered, with the latest one of its line in the place of the one before."""
+    others = (each for each in paces if (each.action, each.key) != (latest.action, latest.key))
+    return (*others, latest)[-PACES_KEPT:]
 
 
 def _words(limit: LimitPolicy | None, key: str) -> str:

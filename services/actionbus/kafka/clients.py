@@ -1,5 +1,6 @@
 """The one place where clients of aiokafka are made, with every setting said. What they are used for is elsewhere."""
 
+import asyncio
 import random
 from collections.abc import Iterable
 from typing import Any, Final, Literal
@@ -10,8 +11,10 @@ from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
+from actionbus.kafka import parcels
 from actionbus.kafka.connection import Connection
 
 REQUEST_TIMEOUT_MS: Final = 15_000  # silence for this long closes the connection
@@ -25,6 +28,9 @@ COMMIT_SECONDS: Final = 10.0  # the whole of a commit, below REQUEST_TIMEOUT_MS:
 APPEND_SECONDS: Final = 30.0  # how long a record may wait for its acknowledgement
 FETCH_MAX_WAIT_MS: Final = 500
 FETCH_MAX_BYTES: Final = 52_428_800
+IDLE_SECONDS: Final = 0.001  # between questions to a broker that answers at once with nothing, doubled each time
+IDLE_MAX_SECONDS: Final = 0.016
+AT_ONCE_SECONDS: Final = FETCH_MAX_WAIT_MS / 1000 / 10
 SESSION_TIMEOUT_MS: Final = 8_000  # how long a dead member keeps its partitions
 HEARTBEAT_INTERVAL_MS: Final = 1_000
 REBALANCE_TIMEOUT_MS: Final = 10_000  # how long a join may wait for other members; below REQUEST_TIMEOUT_MS
@@ -90,7 +96,8 @@ def group_consumer(
         # Members are sorted by an id that begins with this: who comes back has the same share again. noida-db 0.2.3
         # shares anew then and does not tell the others, so any other share would be held twice, or by nobody.
         arguments |= {"client_id": f"{connection.client_id}-{instance_id}"}
-    return AIOKafkaConsumer(
+    parcels.teach()
+    consumer = AIOKafkaConsumer(
         **arguments,
         group_id=group,
         group_instance_id=instance_id,
@@ -113,3 +120,31 @@ def group_consumer(
         retry_backoff_ms=RETRY_BACKOFF_MS,
         connections_max_idle_ms=CONNECTIONS_MAX_IDLE_MS,
     )
+    _ask_patiently(consumer._client)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the library has no setting
+    return consumer
+
+
+def _ask_patiently(client: AIOKafkaClient) -> None:
+    """Let a broker that answers a fetch at once with nothing be asked again a little later.
+
+    A broker waits for records before it answers with none. The embedded one does not, and the library would ask it
+    thousands of times a second.
+    """
+    send = client.send
+    pause = IDLE_SECONDS
+
+    async def sent(node_id: int, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:
+        nonlocal pause
+        if not isinstance(request, FetchRequest):
+            return await send(node_id, request, group=group)
+        clock = asyncio.get_running_loop().time
+        asked = clock()
+        reply = await send(node_id, request, group=group)
+        if clock() - asked >= AT_ONCE_SECONDS or any(page[-1] for _, pages in reply.topics for page in pages):
+            pause = IDLE_SECONDS
+        else:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, IDLE_MAX_SECONDS)
+        return reply
+
+    client.send = sent

@@ -19,6 +19,7 @@ from actionbus.kafka.connection import Connection
 TOPIC_SECONDS: Final = (
     5.0  # below a commit's deadline; a topic made a moment ago needs some time until every broker knows it
 )
+SILENCE_SECONDS: Final = 5.0  # the same: what asks for a topic may be within a commit
 COORDINATOR_SECONDS: Final = 30.0  # a cluster's first group or transaction makes an internal topic
 _COORDINATED: Final = {"group": 0, "transaction": 1}
 
@@ -78,24 +79,40 @@ class Cluster:
             for key in [key for key in connections if key[1] == lane]:
                 connections.pop(key).close()
 
-    async def partitions(self, topic: str) -> int:
-        """How many partitions a topic has; raises TopicMissing or AccessRefused."""
+    async def partitions(self, topic: str, *, within: float | None = None) -> int:
+        """How many partitions a topic has; raises TopicMissing or AccessRefused, or Unavailable when nobody answers.
+
+        A topic that may have been made a moment ago is looked for ``within`` so many seconds, else TOPIC_SECONDS.
+        """
         metadata = self.client.cluster
         what = f"topic {topic}"
         self.client.add_topic(topic)
         pause = clients.RETRY_BACKOFF_MS / 1000
+        answered = False
         try:
-            async with asyncio.timeout(TOPIC_SECONDS):
+            async with asyncio.timeout(within or TOPIC_SECONDS):
                 while not metadata.partitions_for_topic(topic):
-                    await self.refresh()
+                    answered = await self.answers() or answered
                     if topic in metadata.unauthorized_topics:
                         raise outcomes.refusal(outcomes.TOPIC_AUTHORIZATION_FAILED, what)
                     if not metadata.partitions_for_topic(topic):
                         await asyncio.sleep(pause)
                         pause *= 2
         except TimeoutError as error:
-            raise outcomes.refusal(outcomes.UNKNOWN_TOPIC_OR_PARTITION, what) from error
+            if not answered:
+                await self._hear(what)
+            if not metadata.partitions_for_topic(topic):
+                raise outcomes.refusal(outcomes.UNKNOWN_TOPIC_OR_PARTITION, what) from error
         return len(metadata.partitions_for_topic(topic) or ())
+
+    async def _hear(self, what: str) -> None:
+        """Return when a broker has answered; raises Unavailable when none does: silence says nothing of any topic."""
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                while not await self.answers():  # noqa: ASYNC110 - an answer is no event
+                    await asyncio.sleep(clients.RETRY_BACKOFF_MS / 1000)
+        except TimeoutError as error:
+            raise Unavailable(f"no broker says whether there is the {what}") from error
 
     def leader(self, topic: str, partition: int) -> int | None:
         """The broker that leads a partition as far as is known, or None."""
@@ -122,6 +139,10 @@ class Cluster:
     async def refresh(self) -> None:
         """Ask for the metadata again; a failure leaves the old."""
         await self.client.force_metadata_update()
+
+    async def answers(self) -> bool:
+        """Whether any broker that is known answers now; each of them is asked until one does. Raises Unavailable."""
+        return bool(await self.client.force_metadata_update())
 
     async def coordinator(self, kind: Literal["group", "transaction"], key: str) -> int:
         """The broker that coordinates a group or transactional id; raises AccessRefused or Unavailable."""

@@ -157,7 +157,7 @@ def from_json(model: type[R], data: bytes) -> R:
         fastavro.schemaless_writer(BytesIO(), schemas.parsed(model), record.plain())
     except ValidationError as error:
         raise RecordUnreadable(f"no {model.__name__}: {_places(error)}") from error
-    except (OverflowError, ValueError, AttributeError, TypeError, KeyError) as error:
+    except (OverflowError, ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise RecordUnreadable(f"no {model.__name__}: {error}") from error
     return record
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
-from aiokafka.record.memory_records import MemoryRecords
 
 from actionbus.contracts.errors import RecordUnreadable
 from actionbus.contracts.records import InRecord
 from actionbus.kafka.batches import Partition
+from actionbus.kafka.parcels import Parcels
 
 _WITH_SESSIONS: Final = 11  # from this version on a fetch reply ends with the preferred replica before the records
 
@@ -47,7 +47,7 @@ def unpack(
     found: list[InRecord] = []
     waiting = sorted(_in_force(aborted, data, position), key=lambda entry: entry[1], reverse=True)
     aborting: set[int] = set()
-    memory = MemoryRecords(data)
+    memory = Parcels(data)
     while memory.has_next():
         batch: Any = memory.next_batch()
         if not batch.validate_crc():
@@ -74,7 +74,7 @@ def _in_force(aborted: Any, data: bytes, position: int) -> list[tuple[int, int]]
     if not earlier:
         return list(aborted)
     committed: set[int] = set()
-    memory = MemoryRecords(data)
+    memory = Parcels(data)
     while earlier and memory.has_next():
         batch: Any = memory.next_batch()
         if batch.is_control_batch and batch.producer_id in earlier:

@@ -6,7 +6,7 @@ No offset is ever chosen silently. A position that the log does not hold is `Pos
 import asyncio
 import itertools
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from typing import Final, Literal, Self
 
 from aiokafka.protocol.fetch import FetchRequest
@@ -21,10 +21,10 @@ from actionbus.kafka.connection import Connection
 
 Isolation = Literal["read_uncommitted", "read_committed"]
 BACKOFF_SECONDS: Final = 0.05
-IDLE_SECONDS: Final = 0.001  # between questions to a broker that answers at once with nothing, doubled each time
-IDLE_MAX_SECONDS: Final = 0.016
 GATHER_SECONDS: Final = 0.002  # after records came: half of what a step takes, so a single run never waits for it
-AT_ONCE_SECONDS: Final = clients.FETCH_MAX_WAIT_MS / 1000 / 10
+PEEK_BYTES: Final = 65_536  # one batch comes at least, whatever its size
+PEEKS: Final = 16  # batches of markers or aborted records that a look at one record passes over
+PEEK_LANE: Final = "peek"
 PROGRESS_SECONDS: Final = 60.0  # how long a read to the end may stand still
 _EARLIEST: Final = -2
 _LATEST: Final = -1
@@ -77,6 +77,52 @@ class PartitionReader:
         """The offset of the first record written at or after a time, or the end; raises as `end` does."""
         found = await self._offset((topic, partition), time_ms)
         return await self.end(topic, partition) if found == _NO_RECORD else found
+
+    async def ends(self, places: Iterable[Partition], *, committed: bool | None = None) -> dict[Partition, int]:
+        """The ends of many partitions, with one question to each broker; what no broker answers for now is left out.
+
+        ``committed``: as seen by readers of committed records, or of all; None: as this reader sees them.
+        """
+        level = int(self._committed if committed is None else committed)
+        parts: defaultdict[int, defaultdict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
+        for topic, partition in places:
+            parts[await self._cluster.find_leader(topic, partition)][topic].append((partition, _LATEST))
+        found: dict[Partition, int] = {}
+        for node, topics in parts.items():
+            try:
+                reply = await self._cluster.send(node, OffsetRequest(_CONSUMER, level, list(topics.items())))
+            except cluster.Silence:
+                await self._cluster.refresh()
+                continue
+            for topic, answers in reply.topics:
+                for partition, code, _time, offset in (answer[:4] for answer in answers):
+                    if code == outcomes.NONE:
+                        found[topic, partition] = int(offset)
+                    elif code in outcomes.RETRIABLE_FETCH:
+                        await self._cluster.refresh()
+        return found
+
+    async def written_at(self, topic: str, partition: int, start: int, end: int) -> int | None:
+        """When the first record between two offsets was written, epoch milliseconds.
+
+        None: there are none but markers and aborted ones. It mostly reads one batch, and asks once. Raises Unavailable
+        when no broker answers now, or what the broker refused.
+        """
+        what = f"looking at topic {topic}, partition {partition}, at {start}"
+        for _ in range(PEEKS):
+            if start >= end:
+                break
+            try:
+                node = await self._cluster.find_leader(topic, partition)
+                (page,) = await self._fetch(node, {(topic, partition): start}, PEEK_LANE, most=PEEK_BYTES)
+            except cluster.Silence as error:
+                raise outcomes.failure(error, what) from error
+            if page.code != outcomes.NONE:
+                raise outcomes.refusal(page.code, what)
+            if page.records:
+                return page.records[0].timestamp_ms
+            start = page.next_offset
+        return None
 
     async def read_to_end(
         self, topic: str, partition: int, *, start: int | None = None, end: int | None = None
@@ -142,7 +188,7 @@ class PartitionReader:
     async def _serve(self, node: int, course: "_Course", lane: str) -> None:
         """Fetch what this broker leads until it leads nothing of it any more."""
         clock = asyncio.get_running_loop().time
-        pause = IDLE_SECONDS
+        pause = clients.IDLE_SECONDS
         try:
             while wanted := {p: at for p, at in course.positions.items() if self._cluster.leader(*p) == node}:
                 moved, brought, asked = False, False, clock()
@@ -160,10 +206,10 @@ class PartitionReader:
                 # A fetch costs both sides more than the records in it: what comes close behind travels in the next one.
                 # A broker waits for records before it answers with none. The embedded one does not, and would be asked
                 # thousands of times a second.
-                at_once = not brought and clock() - asked < AT_ONCE_SECONDS
+                at_once = not brought and clock() - asked < clients.AT_ONCE_SECONDS
                 if brought or at_once:
                     await asyncio.sleep(GATHER_SECONDS if brought else pause)
-                pause = min(2 * pause, IDLE_MAX_SECONDS) if at_once else IDLE_SECONDS
+                pause = min(2 * pause, clients.IDLE_MAX_SECONDS) if at_once else clients.IDLE_SECONDS
         except cluster.Silence:
             await self._wait_for_leaders()
         except ActionbusError as error:
@@ -196,10 +242,12 @@ class PartitionReader:
         except TimeoutError as error:
             raise last from error
 
-    async def _fetch(self, node: int, wanted: dict[Partition, int], lane: str) -> list[pages.Page]:
+    async def _fetch(
+        self, node: int, wanted: dict[Partition, int], lane: str, *, most: int | None = None
+    ) -> list[pages.Page]:
         topics: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
         for (topic, partition), position in wanted.items():
-            topics[topic].append((partition, position, self._fetch_bytes))
+            topics[topic].append((partition, position, most or self._fetch_bytes))
         request = FetchRequest(
             clients.FETCH_MAX_WAIT_MS, 1, clients.FETCH_MAX_BYTES, int(self._committed), list(topics.items())
         )

@@ -12,7 +12,7 @@ the network itself; the owner answers it by starting both its ids anew, which gi
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
@@ -25,6 +25,9 @@ from actionbus.contracts.records import OutRecord
 from actionbus.kafka import batches, clients, cluster, outcomes, producer_id
 from actionbus.kafka.batches import Partition
 from actionbus.kafka.connection import Connection
+
+Ending = Callable[[Collection[Partition], Awaitable[None]], Awaitable[None]]
+"""Given the partitions of a transaction that is written, and what ends it: for whoever has to stand between both."""
 
 BACKOFF_SECONDS: Final = 0.05
 MARKERS_BACKOFF_SECONDS: Final = 0.002  # the markers of the last transaction are written in a few milliseconds
@@ -57,10 +60,12 @@ class TransactionalProducer:
         *,
         limits: Limits = DEFAULT_LIMITS,
         commit_seconds: float = clients.COMMIT_SECONDS,
+        ending: Ending | None = None,
     ) -> None:
         self.transactional_id = transactional_id
         self._limits = limits
         self._commit_seconds = commit_seconds
+        self._ending = ending
         self._cluster = cluster.Cluster(connection)
         self._state = State.NEW
         self._coordinator: int | None = None
@@ -132,7 +137,7 @@ class TransactionalProducer:
             async with asyncio.timeout(self._commit_seconds):
                 await self._add_partitions(waiting)
                 offsets = await self._write(waiting)
-                await self._end()
+                await (self._end() if self._ending is None else self._ending(waiting.keys(), self._end()))
         except TimeoutError as error:
             raise Doubt(f"{self._name}: no end within {self._commit_seconds:g} s") from error
         for place, parts in waiting.items():

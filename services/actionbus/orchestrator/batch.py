@@ -14,6 +14,7 @@ from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.fold import Fold
 from actionbus.orchestrator.log import Place, Writer
 from actionbus.orchestrator.store import Change, Mark
+from actionbus.process import crashing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ def seal(charter: Charter, fold: Fold, position: ShardPosition) -> Batch:
 async def write(charter: Charter, writer: Writer, batch: Batch) -> Mark:
     """Write a batch in one transaction; raises BatchTooLarge before anything was sent, Doubt after that."""
     shard, topics = charter.shard, charter.topics
+    crashing.visit(crashing.Point.BEFORE_TRANSACTION)
     writer.begin()
     try:
         # One record batch, the position last: a transaction that is torn apart cannot part a run from its position.

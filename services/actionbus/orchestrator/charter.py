@@ -12,6 +12,7 @@ from actionbus.orchestrator.definitions import Definitions
 from actionbus.orchestrator.destinations import Destinations
 from actionbus.orchestrator.log import Log
 from actionbus.orchestrator.store import MemoryShelf, Shelf
+from actionbus.process.tracing import SILENT, Spans
 
 SOURCE = "orchestrator"  # ce_source of what a shard writes
 
@@ -34,7 +35,9 @@ class Charter:
     limits: Limits = DEFAULT_LIMITS
     open_shelf: Callable[[], Shelf] = MemoryShelf
     publish_within_ms: int = 8_000
+    tombstones_ms: int = 86_400_000  # for how long the state topic keeps them: its delete.retention.ms
     reconcile_after_ms: int = 60_000
+    spans: Spans = SILENT
 
     def nonce(self, command_id: str) -> str:
         """The nonce of a command that goes out now."""

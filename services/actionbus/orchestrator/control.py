@@ -90,8 +90,7 @@ def _why(event: WorkflowEvent, entry: EventEntry) -> str:
 
 
 def _control(run: WorkflowRun, step: StepState, reason: str) -> WorkerControl:
-    key = identifiers.step_key(run.run_id, run.incarnation, step.path)
-    command_id = identifiers.command_id(key, step.attempt, undo=step.status is StepStatus.COMPENSATING)
+    command_id = identifiers.command_id(run.key(step), step.attempt, undo=step.status is StepStatus.COMPENSATING)
     return WorkerControl(command_id=command_id, action=step.action, kind=ControlKind.CANCEL, reason=reason)
 
 

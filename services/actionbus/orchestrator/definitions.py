@@ -1,5 +1,6 @@
 """The deployed workflows, as the definitions topic tells them, compiled for the engine."""
 
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 import structlog
@@ -12,6 +13,7 @@ from actionbus.engine.definition import Definition
 from actionbus.engine.schedule import ScheduleDefinition
 from actionbus.kafka.codec import Codec
 from actionbus.orchestrator.log import Log
+from actionbus.process import metrics
 
 PARTITION: Final = 0  # the definitions topic has one
 
@@ -50,6 +52,12 @@ class Definitions:
         built_in = ScheduleDefinition(limits=limits, run_retention_ms=run_retention_ms)
         self._known: dict[tuple[str, str], Definition] = {(built_in.name, built_in.version): built_in}
         self._newest: dict[str, Definition] = {built_in.name: built_in}
+        self.actions: set[str] = set()  # of every version that is deployed
+
+    @property
+    def workflows(self) -> Iterable[str]:
+        """The names of all workflows, the built-in one included."""
+        return self._newest.keys()
 
     def find(self, name: str, version: str | None) -> Definition | None:
         """The definition of that version, or the one that was deployed last."""
@@ -88,12 +96,15 @@ class Definitions:
             written = self._codec.decode(WorkflowDefinition, record.value)
             compiled = Definition.deployed(written, limits=self._limits, run_retention_ms=self._run_retention_ms)
         except (RecordUnreadable, DefinitionRefused, ValueError) as error:
+            metrics.RECORDS_IGNORED.labels("definitions").inc()
             _log.error("a definition cannot be used", offset=record.offset, key=str(record.key), error=str(error))
             return
         key = (compiled.name, compiled.version)
         known = self._known.get(key)
         if known is not None and known.hash != compiled.hash:
+            metrics.RECORDS_IGNORED.labels("definitions").inc()
             _log.error("another content under the same version is refused", workflow=key[0], version=key[1])
             return
         self._known[key] = compiled
         self._newest[compiled.name] = compiled
+        self.actions.update(compiled.graph.actions)

@@ -19,7 +19,7 @@ from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.destinations import Unseen
 from actionbus.orchestrator.dispatching import Dispatching
 from actionbus.orchestrator.log import Place
-from actionbus.process import metrics
+from actionbus.process import crashing, metrics
 
 RETRY_MS = 1_000
 UNCOUNTED = 0  # as the number of a transaction: the command was acknowledged before, and is only repeated
@@ -57,6 +57,7 @@ class Dispatcher:
 
     def send(self, runs: Iterable[WorkflowRun], seq: int) -> None:
         """Send what the transaction ``seq`` has scheduled, as the runs stand after the whole of it."""
+        crashing.visit(crashing.Point.COMMITTED)
         due = [Due(seq, command, run.trace) for run in runs for command in self.commands(run, seq - 1)]
         for each in due:
             self._dispatching.sending(each.seq)
@@ -88,7 +89,9 @@ class Dispatcher:
         parcels: defaultdict[str, list[Due]] = defaultdict(list)
         for each in due:
             parcels[each.command.action].append(each)
-        for action, parcel in parcels.items():
+        for number, (action, parcel) in enumerate(parcels.items()):
+            if number and crashing.ends_next(crashing.Point.SOME_PUBLISHED):
+                return  # what was appended before arrives alone, and then this process ends
             try:
                 self._publish(action, parcel)
             except Unseen:
@@ -124,9 +127,13 @@ class Dispatcher:
                 for each in parcel:
                     if each.seq != UNCOUNTED:
                         self._dispatching.acknowledged(each.seq)
+                    self._charter.spans.ordered(each.command, each.trace, *place)
                 metrics.COMMANDS_PUBLISHED.labels(action=action).inc(sum(not each.again for each in parcel))
                 metrics.COMMANDS_REDISPATCHED.labels(action=action).inc(sum(each.again for each in parcel))
-                if not len(self._dispatching):
+                if len(self._dispatching):
+                    crashing.visit(crashing.Point.SOME_PUBLISHED)
+                else:
+                    crashing.visit(crashing.Point.ALL_PUBLISHED)
                     self._acknowledged()
             else:
                 _log.warning("commands could not be published, they are tried again", topic=place[0], error=str(error))
@@ -138,7 +145,8 @@ class Dispatcher:
         command = due.command
         definition = self._charter.definitions.find(command.workflow, command.definition_version)
         encoding = Encoding.AVRO if definition is None else definition.action(command.action).encoding
-        return records.command(self._charter.codec, command, encoding, due.trace)
+        trace = self._charter.spans.ordering(command, due.trace)
+        return records.command(self._charter.codec, command, encoding, trace)
 
     def _later(self, action: str, commands: list[Due], *, wait: bool) -> None:
         if self._closed:

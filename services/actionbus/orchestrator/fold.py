@@ -27,7 +27,7 @@ from actionbus.orchestrator.judgement import NotDeployed
 from actionbus.orchestrator.quarantine import Sentence
 from actionbus.orchestrator.queues import Queues
 from actionbus.orchestrator.store import RunStore
-from actionbus.process import metrics
+from actionbus.process import logs, metrics
 
 FULL_SHARE: Final = 0.7  # of a record batch: what is folded is estimated before it is encoded
 FRAMING_BYTES: Final = 400  # of a state record: headers and Kafka's own
@@ -90,6 +90,7 @@ class Fold:
         self.parent = parent
         self.inputs: list[InRecord | Firing] = []
         self.touched: dict[str, WorkflowRun | None] = {}
+        self.before: dict[str, WorkflowRun | None] = {}  # what is touched, as it stood when this fold began
         self.events: list[Happened] = []
         self.emits: list[Emitted] = []
         self.asked: list[Asked] = []
@@ -194,11 +195,11 @@ class Fold:
             except Unseen:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the other runs go on
-                _log.error("a timer cannot be carried out", run_id=run_id, timer=timer.id, error=str(error))
+                _log.error("a timer cannot be carried out", timer=timer.id, error=str(error), **_about(run_id, run))
                 return now + REARM_MS
             if transition.run is run:
                 raise InvariantBroken(f"timer {timer.id} of run {run_id} is due and changes nothing")
-            metrics.TIMER_FIRE_DELAY.observe((now - timer.due_at) / 1000)
+            metrics.TIMER_FIRE_DELAY.observe((now - timer.due_at) / 1000, metrics.example(run.trace))
             if not fired:
                 self.inputs.append(Firing(run_id=run_id))
             fired += 1
@@ -212,7 +213,7 @@ class Fold:
         except Unseen:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the others in the line go on
-            _log.error("a turn cannot be used", run_id=run_id, step=path, error=str(error))
+            _log.error("a turn cannot be used", step=path, error=str(error), **_about(run_id, run))
             return False
         if transition.run is run:
             raise InvariantBroken(f"the turn of {path or 'the run'} in run {run_id} has come and changes nothing")
@@ -225,7 +226,7 @@ class Fold:
         definition = None if run is None else self._charter.definitions.of(run)
         if run is None or definition is None:
             return False
-        _log.error("a run has outgrown its record", run_id=run_id, size=size)
+        _log.error("a run has outgrown its record", size=size, **_about(run_id, run))
         transition = outgrown.outgrown(definition, run, size, self._time.latest, self.seq)
         self._keep(run_id, run, transition, self._time.latest)
         return transition.run is not run
@@ -238,7 +239,8 @@ class Fold:
             raise
         except Exception as error:  # noqa: BLE001 - an input that breaks the engine must not stop its shard
             if not isinstance(error, ActionbusError):
-                _log.exception("the engine failed on an input", topic=record.topic, offset=record.offset)
+                about = _about(accepted.run_id, run)
+                _log.exception("the engine failed on an input", topic=record.topic, offset=record.offset, **about)
             self._bury(record, error)
             if isinstance(accepted.event, StartRequested | RequestMade):  # a run that asked must not wait for ever
                 why = f"it was set aside as a dead letter: {type(error).__name__}: {error}"
@@ -258,17 +260,30 @@ class Fold:
 
     def _keep(self, run_id: str, run: WorkflowRun | None, transition: Transition, now: int) -> None:
         if transition.outcome is Outcome.FORGOTTEN:
+            self.before.setdefault(run_id, run)
             self.touched[run_id] = None
         elif transition.run is not None and transition.run is not run:
+            self.before.setdefault(run_id, run)
             self.touched[run_id] = transition.run
             if transition.limited or self._queues.knows(run_id):
                 self._queues.note(transition.run)
-        trace = None if transition.run is None else transition.run.trace
+        trace = asked = None
+        if transition.run is not None:
+            trace = transition.run.trace
+            if transition.requests:
+                name = f"{run_id}:{transition.run.incarnation}"
+                asked = self._charter.spans.handed_on(name, transition.run.workflow, trace)
         if transition.event is not None:
             age = 0 if transition.run is None else now - transition.run.created_at
             self.events.append(Happened(event=transition.event, trace=trace, age_ms=age))
-        self.asked.extend(Asked(request=request, trace=trace) for request in transition.requests)
+        self.asked.extend(Asked(request=request, trace=asked) for request in transition.requests)
         self.emits.extend(Emitted(emit=emit, run_id=run_id, at=now) for emit in transition.emits)
+
+
+def _about(run_id: str, run: WorkflowRun | None) -> dict[str, str | int]:
+    if run is None:
+        return logs.about(run_id=run_id)
+    return logs.about(run_id=run_id, workflow=run.workflow, trace=run.trace)
 
 
 def _next(run: WorkflowRun, now: int, *, heard: bool) -> tuple[Timer | None, int]:

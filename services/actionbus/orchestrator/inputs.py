@@ -77,11 +77,9 @@ def _request(charter: Charter, record: InRecord) -> Reading:
     if request.kind is RequestKind.CHILD_REPORT:
         return _report(request)
     if request.kind is RequestKind.START or (request.kind is RequestKind.SIGNAL and request.workflow is not None):
-        started = StartRequested(
-            request=request,
-            incarnation=identifiers.incarnation(record.offset),
-            trace=headers.trace_of(record),
-        )
+        incarnation = identifiers.incarnation(record.offset)
+        trace = charter.spans.beginning(f"{request.run_id}:{incarnation}", headers.trace_of(record))
+        started = StartRequested(request=request, incarnation=incarnation, trace=trace)
         return Accepted(run_id=request.run_id, event=started)
     return Accepted(run_id=request.run_id, event=RequestMade(request=request))
 

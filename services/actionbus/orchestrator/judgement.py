@@ -9,7 +9,7 @@ from dataclasses import replace
 from actionbus.contracts.errors import Conflict, PayloadRefused
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, Emit, ResultKind
-from actionbus.contracts.run import WorkflowRun
+from actionbus.contracts.run import RunStatus, WorkflowRun
 from actionbus.engine import advance as engine
 from actionbus.engine import start, verdict
 from actionbus.engine.definition import Definition
@@ -48,20 +48,24 @@ def judge(charter: Charter, event: Input, run: WorkflowRun | None, now: int, seq
 def refuse(
     charter: Charter, event: Input, run: WorkflowRun | None, now: int, seq: int, *, why: ActionError
 ) -> Transition:
-    """The transition for an input whose effect cannot be written: a result counts as a failure, a request is rejected.
+    """The transition for an input whose effect cannot be written: a request is rejected, news count as a failure.
 
-    Raises PayloadRefused when even that cannot be written.
+    News are what a worker or a child says: whoever waits for them must not wait for ever. Raises PayloadRefused when
+    even the failure cannot be written.
     """
     match event:
         case StartRequested() | RequestMade():
             return verdict.rejected(event.request, run, why.message, now)
-        case ResultReceived() if run is not None and (definition := charter.definitions.of(run)) is not None:
+        case ResultReceived() | ChildReported():
+            definition = None if run is None else charter.definitions.of(run)
+            if definition is None:
+                raise PayloadRefused(why.message)
             transition = engine.advance(definition, run, _as_failure(event, why), now, seq)
             still = _unwritable(charter, transition)
             if still is None:
                 return transition
             raise PayloadRefused(f"{why.message}; and then {still.message}")
-        case ResultReceived() | TimerFired() | ChildReported() | Admitted():
+        case TimerFired() | Admitted():
             raise PayloadRefused(why.message)
 
 
@@ -100,9 +104,13 @@ def _target(charter: Charter, request: WorkflowRequest, definition: Definition, 
     return found
 
 
-def _as_failure(event: ResultReceived, why: ActionError) -> ResultReceived:
-    failed = event.result.replace(kind=ResultKind.FAILED, output=None, emits=(), error=why)
-    return ResultReceived(result=failed, command=event.command)
+def _as_failure(event: ResultReceived | ChildReported, why: ActionError) -> ResultReceived | ChildReported:
+    if isinstance(event, ChildReported):
+        failed = event.report.replace(status=RunStatus.UNKNOWN, output=None, error=why)
+        return ChildReported(parent=event.parent, report=failed)
+    return ResultReceived(
+        result=event.result.replace(kind=ResultKind.FAILED, output=None, emits=(), error=why), command=event.command
+    )
 
 
 def _unwritable(charter: Charter, transition: Transition) -> ActionError | None:

@@ -1,7 +1,7 @@
 """The log of a shard on Kafka: one reader and one plain producer for all shards of a process, two writers for each."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Self, cast
 
 from actionbus.contracts.errors import AccessRefused, TopicMissing
@@ -16,6 +16,7 @@ from actionbus.kafka.producer import IdempotentProducer
 from actionbus.kafka.reader import PartitionReader
 from actionbus.kafka.transaction import TransactionalProducer
 from actionbus.orchestrator.log import Place, Slot, Writer
+from actionbus.process import crashing
 
 TOPIC_SECONDS: Final = 2.0  # how long a shard may wait to hear whether a topic exists
 
@@ -49,7 +50,10 @@ class KafkaLog:
     async def fence(self, shard: int, slot: Slot) -> Writer:
         """Take one transactional id over."""
         writer = TransactionalProducer(
-            self._connection, self._topics.transactional_id(shard, slot), limits=self._limits
+            self._connection,
+            self._topics.transactional_id(shard, slot),
+            limits=self._limits,
+            ending=self._end,
         )
         try:
             await writer.start()
@@ -58,13 +62,27 @@ class KafkaLog:
             raise
         return writer
 
+    async def _end(self, places: Collection[Place], end: Awaitable[None]) -> None:
+        """Let a transaction end that is written, unless this process does."""
+        crashing.visit(crashing.Point.TRANSACTION_WRITTEN)
+        topics = {topic for topic, _ in places}
+        if topics - {self._topics.state, self._topics.events, self._topics.dead_letters}:
+            crashing.visit(crashing.Point.OTHERS_WRITTEN)
+        if self._topics.dead_letters in topics:
+            crashing.visit(crashing.Point.LETTER_WRITTEN)
+        await crashing.sent(crashing.Point.END_SENT, end)
+
     async def earliest(self, topic: str, partition: int) -> int:
         """The oldest offset that the partition still holds."""
         return await self._reader.earliest(topic, partition)
 
-    async def end(self, topic: str, partition: int) -> int:
-        """The offset after the last record that may be read now."""
-        return await self._reader.end(topic, partition)
+    async def ends(self, places: Iterable[Place], *, committed: bool) -> dict[Place, int]:
+        """The ends of many partitions for readers of committed records, or of all; what is not known is left out."""
+        return await self._reader.ends(places, committed=committed)
+
+    async def written_at(self, topic: str, partition: int, start: int, end: int) -> int | None:
+        """When the first record between two offsets was written; None: there are none but markers."""
+        return await self._reader.written_at(topic, partition, start, end)
 
     def read(self, topic: str, partition: int, start: int) -> AsyncGenerator[list[InRecord]]:
         """Committed records from ``start`` to the end as it is now."""
@@ -89,11 +107,10 @@ class KafkaLog:
         return reached is not None and reached.offset >= await self._reader.since(topic, partition, before_ms)
 
     async def partitions(self, topic: str) -> int | None:
-        """How many partitions a topic has; None when it is missing or may not be seen."""
+        """How many partitions a topic has; None when it is missing or may not be seen. Raises Unavailable."""
         try:
-            async with asyncio.timeout(TOPIC_SECONDS):
-                return await self._cluster.partitions(topic)
-        except (TopicMissing, AccessRefused, TimeoutError):
+            return await self._cluster.partitions(topic, within=TOPIC_SECONDS)
+        except (TopicMissing, AccessRefused):
             return None
 
 

@@ -62,7 +62,11 @@ class Ownership:
                     self._drop(number)
             case Failed(error=error):
                 raise error
-        metrics.SHARDS_OWNED.set(len(self._shards))
+        self.count()
+
+    def count(self) -> None:
+        """Tell how many shards are owned; one that is stopped is nobody's work, and an alert waits for its absence."""
+        metrics.SHARDS_OWNED.set(sum(shard.stage is not Stage.HALTED for shard in self.shards))
 
     async def release_all(self) -> None:
         """Let every shard finish what it began, and write its last position."""

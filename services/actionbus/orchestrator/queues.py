@@ -108,15 +108,20 @@ class Queues:
     def pace(self, outline: Mapping[str, Any]) -> None:
         """At a takeover: when a run last used turns under rates. It may have ended since."""
         workflow, turn = outline["workflow"], outline["turn"]
-        if turn is not None and turn["taken_at"]:
-            definition = self._definitions.find(workflow, outline["definition_version"])
-            if definition is not None and definition.graph.limit is not None:
-                self._used(LineId("", workflow, turn["key"]), definition.graph.limit, turn["taken_at"])
+        definition = self._definitions.find(workflow, outline["definition_version"])
+        if definition is None:
+            return
+        whole, actions = definition.graph.limit, definition.graph.actions
+        if turn is not None and turn["taken_at"] and whole is not None:
+            self._used(LineId("", workflow, turn["key"]), whole, turn["taken_at"])
         for pace in outline["paces"]:
-            definition = self._definitions.find(workflow, outline["definition_version"])
-            spec = None if definition is None else definition.graph.actions.get(pace["action"])
-            if spec is not None and spec.limit is not None:
-                self._used(LineId(pace["action"], "", pace["key"]), spec.limit, pace["at"])
+            action = pace["action"]
+            if not action:
+                line, limit = LineId("", workflow, pace["key"]), whole
+            else:
+                line, limit = LineId(action, "", pace["key"]), actions[action].limit if action in actions else None
+            if limit is not None:
+                self._used(line, limit, pace["at"])
 
     def next(self, now: int) -> Place | None:
         """Whose turn it is; the same one again until it is noted as taken, or postponed. None: nobody's."""

@@ -18,6 +18,7 @@ from actionbus.kafka.partitioning import partition_for
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.clocks import BrokerTime
 from actionbus.orchestrator.dispatcher import UNCOUNTED, Dispatcher, Due
+from actionbus.process import logs
 
 LOOK_MOST: Final = 1_000  # commands that may wait to be looked at; more are looked at at their next turn
 
@@ -104,5 +105,6 @@ class Reconciler:
             before = self._time.latest - self._charter.reconcile_after_ms // 2
             passed[place] = await self._charter.log.passed(topics.worker_group(command.action), *place, before)
         if passed[place]:
-            _log.warning("a command was passed over and is sent again", command_id=command.command_id)
+            about = logs.about_command(command, trace)
+            _log.warning("a command was passed over and is sent again", command_id=command.command_id, **about)
             self._dispatcher.publish([Due(UNCOUNTED, command, trace, again=True)])

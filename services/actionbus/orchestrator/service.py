@@ -13,7 +13,7 @@ import structlog
 from actionbus.contracts.errors import ActionbusError, SettingsRefused
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.topics import Topics
-from actionbus.kafka.admin import Admin
+from actionbus.kafka.admin import UNCLEAN_ELECTION, Admin
 from actionbus.kafka.membership import Membership
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.clocks import SteadyClock
@@ -23,13 +23,16 @@ from actionbus.orchestrator.kafka_log import KafkaLog
 from actionbus.orchestrator.ownership import Ownership
 from actionbus.orchestrator.shelf import open_shelf
 from actionbus.orchestrator.watch import Watch
+from actionbus.process import tracing
 from actionbus.process.service import serving
 from actionbus.process.settings import Settings
 
 AGAIN_SECONDS: Final = 5.0  # before definitions are followed again after an error
+TOMBSTONES: Final = "delete.retention.ms"
 LARGEST_BATCH: Final = "max.message.bytes"
 COLLECTOR: Final = (50_000, 20, 100)  # new objects before a pass, young passes before a wider one, and a full one
 HOUR_MS: Final = 3_600_000
+TOMBSTONES_MS: Final = 24 * HOUR_MS  # as Kafka keeps them where nothing is set
 
 _log = structlog.get_logger(__name__)
 
@@ -56,7 +59,7 @@ class Orchestrator:
         connection = settings.kafka.connection("actionbus-orchestrator")
         keys = settings.nonce_keys()
         async with Admin(connection) as admin:
-            partitions = await _shards(admin, topics, settings.limits)
+            partitions, tombstones_ms = await _shards(admin, topics, settings.limits)
         async with KafkaLog(connection, topics, settings.limits) as log:
             clock, codec = SteadyClock(), settings.registry.codec()
             definitions = Definitions(
@@ -67,7 +70,6 @@ class Orchestrator:
                 run_retention_ms=round(settings.orchestrator.run_retention_hours * HOUR_MS),
             )
             destinations = Destinations(log.partitions, clock)
-            folder = settings.orchestrator.state_dir / settings.prefix
 
             def charter(shard: int) -> Charter:
                 return Charter(
@@ -83,8 +85,10 @@ class Orchestrator:
                     nonce_key=keys.current,
                     previous_nonce_key=keys.previous,
                     limits=settings.limits,
-                    open_shelf=lambda: open_shelf(folder / f"shard-{shard}"),
+                    open_shelf=lambda: open_shelf(settings.orchestrator.state_dir / settings.prefix / f"shard-{shard}"),
+                    tombstones_ms=tombstones_ms,
                     publish_within_ms=settings.orchestrator.session_timeout_ms,
+                    spans=tracing.active(),
                 )
 
             self._ownership = Ownership(charter)
@@ -95,7 +99,14 @@ class Orchestrator:
                 instance_id=settings.orchestrator.group_instance_id,
                 session_timeout_ms=settings.orchestrator.session_timeout_ms,
             )
-            async with membership, _beside(_follow(definitions), Watch(log, topics, self._ownership).run()):
+            watch = Watch(
+                log,
+                topics,
+                self._ownership,
+                definitions,
+                stuck_after_ms=round(settings.orchestrator.stuck_after_seconds * 1_000),
+            )
+            async with membership, _beside(_follow(definitions), watch.run()):
                 await self._own(membership, self._ownership, stop)
             await log.flush()
 
@@ -139,8 +150,11 @@ def _calm_collector() -> None:
     gc.set_threshold(*COLLECTOR)
 
 
-async def _shards(admin: Admin, topics: Topics, limits: Limits) -> int:
-    """The number of shards, on which all four topics of a shard agree; raises SettingsRefused for an unfit cluster."""
+async def _shards(admin: Admin, topics: Topics, limits: Limits) -> tuple[int, int]:
+    """The number of shards, on which all four topics of a shard agree, and for how long tombstones of the state stay.
+
+    Raises SettingsRefused for an unfit cluster.
+    """
     facts = await admin.describe_cluster()
     if facts.unclean_election:
         raise SettingsRefused(
@@ -152,6 +166,10 @@ async def _shards(admin: Admin, topics: Topics, limits: Limits) -> int:
         if name not in found:
             raise SettingsRefused(f"topic {name} is missing: run `actionbus topics apply`")
         counts[name] = found[name].partitions
+        if found[name].settings.get(UNCLEAN_ELECTION) == "true":  # a topic's own setting goes before the brokers'
+            raise SettingsRefused(
+                f"topic {name} may get a leader that lacks acknowledged records: set its {UNCLEAN_ELECTION}=false"
+            )
         largest = found[name].settings.get(LARGEST_BATCH)
         if largest is not None and int(largest) < limits.batch_bytes:
             raise SettingsRefused(
@@ -161,7 +179,7 @@ async def _shards(admin: Admin, topics: Topics, limits: Limits) -> int:
     if len(set(counts.values())) != 1:
         said = ", ".join(f"{name} has {count}" for name, count in counts.items())
         raise SettingsRefused(f"the topics of the shards must have the same number of partitions: {said}")
-    return counts[topics.requests]
+    return counts[topics.requests], int(found[topics.state].settings.get(TOMBSTONES, TOMBSTONES_MS))
 
 
 @asynccontextmanager

@@ -17,9 +17,10 @@ from actionbus.contracts.errors import (
 )
 from actionbus.orchestrator import takeover
 from actionbus.orchestrator.charter import Charter
+from actionbus.orchestrator.progress import Progress
 from actionbus.orchestrator.quarantine import Quarantine
-from actionbus.orchestrator.tenure import Progress, Tenure
-from actionbus.process import metrics
+from actionbus.orchestrator.tenure import Tenure
+from actionbus.process import crashing, metrics
 
 FENCED_MS: Final = 2_000  # two heartbeats: a member that no longer owns the shard has heard so by then
 AGAIN_MS: Final = 100
@@ -92,6 +93,7 @@ class Shard:
             if self._stopping.is_set():
                 tenure.release()
             await tenure.serve()
+            crashing.visit(crashing.Point.RELEASED)
         finally:
             self._tenure = None
             await tenure.close()

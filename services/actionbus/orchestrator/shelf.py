@@ -23,6 +23,7 @@ _OFFSET: Final = struct.Struct(">q")
 WRITE_BUFFER_BYTES: Final = 33_554_432
 LOG_FILES: Final = 2
 LOG_FILE_BYTES: Final = 1_048_576
+IN_USE: Final = "/LOCK: "  # the file that RocksDB could not lock; a damaged block is told of with "block"
 
 _log = structlog.get_logger(__name__)
 
@@ -116,7 +117,7 @@ def open_shelf(folder: Path) -> Shelf:
     try:
         return DiskShelf(folder)
     except Exception as error:  # noqa: BLE001 - the library raises nothing more precise
-        if "lock" in str(error).lower():
+        if IN_USE in str(error):
             _log.warning("the local cache is in use by another process, memory serves instead", folder=str(folder))
             return MemoryShelf()
         _log.warning("the local cache is damaged and is made anew", folder=str(folder), error=str(error))

@@ -16,6 +16,10 @@ OUTLINE: Final = ("run_id", "workflow", "status", "definition_version", "txn_seq
 USUAL_BYTES: Final = 1_000  # of a run's record, where nobody has looked
 
 
+class DamagedState(Doubt):
+    """The bytes of a run are none: what is remembered is of no use."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """The position record that a shelf has seen last: where it stands in the state topic, and its bytes there."""
@@ -129,12 +133,12 @@ class RunStore:
         self.shelf.write({run_id: change.value for run_id, change in changes.items()}, mark)
 
     def read(self, value: bytes) -> WorkflowRun:
-        """The run in the bytes of a shelf; raises Doubt, and wipes the shelf, when they are none."""
+        """The run in the bytes of a shelf; raises DamagedState, and wipes the shelf, when they are none."""
         try:
             return self._codec.decode(WorkflowRun, value)
         except RecordUnreadable as error:
             self.shelf.wipe()
-            raise Doubt(f"a remembered run cannot be read: {error}") from error
+            raise DamagedState(f"a remembered run cannot be read: {error}") from error
 
     def outlines(self) -> Iterator[tuple[Mapping[str, Any], bytes]]:
         """What a takeover has to know of every run, with its bytes; the other fields are passed over unread."""
@@ -143,8 +147,12 @@ class RunStore:
                 outline = self._codec.glance(WorkflowRun, value, *OUTLINE)
             except RecordUnreadable as error:
                 self.shelf.wipe()
-                raise Doubt(f"a remembered run cannot be read: {error}") from error
+                raise DamagedState(f"a remembered run cannot be read: {error}") from error
             yield outline, value
+
+    def scopes(self, value: bytes) -> list[str]:
+        """The paths of the nodes that are under way in the run in the bytes of a shelf."""
+        return [scope["path"] for scope in self._codec.glance(WorkflowRun, value, "scopes")["scopes"]]
 
     def close(self) -> None:
         """Let go of the shelf."""

@@ -5,23 +5,27 @@ first transaction is always on A, the side that lost A can commit nothing, whate
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
 
-from actionbus.contracts.errors import PositionLost, SettingsRefused
+from actionbus.contracts.errors import Doubt, PositionLost, SettingsRefused
 from actionbus.contracts.identifiers import POSITION_KEY
 from actionbus.contracts.positions import ShardPosition
 from actionbus.contracts.run import RunStatus, WorkflowRun
+from actionbus.orchestrator.backlog import Backlog
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.log import Writer
 from actionbus.orchestrator.queues import Queues
-from actionbus.orchestrator.store import Mark, RunStore
+from actionbus.orchestrator.store import DamagedState, Mark, RunStore
 from actionbus.orchestrator.tally import Tally
 from actionbus.orchestrator.timers import Timers
-from actionbus.process import metrics
+from actionbus.orchestrator.vetting import Vetting, ahead
+from actionbus.process import crashing, metrics
 
 FIRST_SHARD: Final = 0
 PAUSE_EVERY: Final = 1_000  # runs, so that a large shard does not stop the others of this process
@@ -39,6 +43,7 @@ class Holding:
     timers: Timers
     queues: Queues
     tally: Tally
+    backlog: Backlog
     undispatched: list[WorkflowRun] = field(default_factory=list[WorkflowRun])
 
     async def close(self) -> None:
@@ -59,40 +64,70 @@ async def take_over(charter: Charter) -> Holding:
     store = RunStore(charter.codec, charter.open_shelf())
     try:
         writers.append(await charter.log.fence(charter.shard, "a"))
+        crashing.visit(crashing.Point.FENCED_A)
         writers.append(await charter.log.fence(charter.shard, "b"))
+        crashing.visit(crashing.Point.FENCED_BOTH)
         await charter.definitions.catch_up()
         with metrics.STATE_RESTORE.time():
-            position = await _restore(charter, store)
-            await _check(charter, position)
-            holding = Holding(
-                writers=(writers[0], writers[1]),
-                store=store,
-                position=position,
-                timers=Timers(),
-                queues=Queues(charter.definitions, charter.shard, charter.partitions),
-                tally=Tally(),
-            )
-            await _look_at_runs(holding, charter.reconcile_after_ms)
+            vetting = Vetting(charter.codec)
+            try:
+                holding = await _hold(charter, writers, store, vetting)
+            except DamagedState as error:
+                _log.error("the state is read once more, each record closely", shard=charter.shard, reason=str(error))
+                vetting.closely = True
+                store.shelf.wipe()
+                holding = await _hold(charter, writers, store, vetting)
     except BaseException:
         store.close()
         await asyncio.gather(*(writer.close() for writer in writers))
         raise
+    crashing.visit(crashing.Point.SHARD_READ)
     return holding
 
 
-async def _restore(charter: Charter, store: RunStore) -> ShardPosition:
-    """Bring the shelf up to the end of the state topic; where the shard stands."""
-    topic, shard = charter.topics.state, charter.shard
+async def _hold(charter: Charter, writers: Sequence[Writer], store: RunStore, vetting: Vetting) -> Holding:
+    position = await _restore(charter, store, vetting)
+    await _check(charter, position)
+    holding = Holding(
+        writers=(writers[0], writers[1]),
+        store=store,
+        position=position,
+        timers=Timers(),
+        queues=Queues(charter.definitions, charter.shard, charter.partitions),
+        tally=Tally(),
+        backlog=Backlog(charter.definitions),
+    )
+    try:
+        await _look_at_runs(holding, charter.reconcile_after_ms, vetting)
+    except BaseException:
+        holding.tally.end()
+        holding.queues.end()
+        raise
+    return holding
+
+
+async def _restore(charter: Charter, store: RunStore, vetting: Vetting) -> ShardPosition:
+    """Bring the shelf up to the end of the state topic; where the shard stands.
+
+    What is no state and no position is passed over, see `vetting`.
+    """
+    topic, shard, began = charter.topics.state, charter.shard, charter.clock.now_ms()
     mark = await _trusted_mark(charter, store)
     start = await charter.log.earliest(topic, shard) if mark is None else mark.offset
     async for found in charter.log.read(topic, shard, start):
         changes: dict[str, bytes | None] = {}
         for record in found:
+            if not vetting.believes(record):
+                continue
             if record.key == POSITION_KEY:
                 mark = Mark(offset=record.offset, value=record.value or b"")
             elif record.key is not None:
                 changes[record.key.decode("utf-8", "replace")] = record.value
         store.shelf.write(changes, mark)
+    if charter.clock.now_ms() - began >= charter.tombstones_ms:
+        # A run that was read at the beginning may have lost its tombstone before the end was reached.
+        store.shelf.wipe()
+        raise Doubt("reading the state took longer than its topic keeps tombstones: it is read again")
     if mark is None:
         return await _first_position(charter)
     return charter.codec.decode(ShardPosition, mark.value)
@@ -135,11 +170,12 @@ async def _first_position(charter: Charter) -> ShardPosition:
 
 async def _check_first(charter: Charter) -> None:
     """A shard that never wrote may be a partition that was added: any position of the first shard tells."""
+    vetting = Vetting(charter.codec)
     start = await charter.log.earliest(charter.topics.state, FIRST_SHARD)
     async with aclosing(charter.log.read(charter.topics.state, FIRST_SHARD, start)) as reading:
         async for found in reading:
             for record in found:
-                if record.key == POSITION_KEY:
+                if record.key == POSITION_KEY and vetting.believes(record):
                     _check_number(charter, charter.codec.decode(ShardPosition, record.value))
                     return
 
@@ -166,13 +202,20 @@ async def _check(charter: Charter, position: ShardPosition) -> None:
             )
 
 
-async def _look_at_runs(holding: Holding, after_ms: int) -> None:
-    """Find what is due, what may never have been sent, and what is to be looked after."""
+async def _look_at_runs(holding: Holding, after_ms: int, vetting: Vetting) -> None:
+    """Find what is due, what may never have been sent, and what is to be looked after.
+
+    Raises DamagedState for a run that is ahead of its shard: it shares a batch with its position, so no owner wrote it.
+    """
     position = holding.position
+    vetting.latest = position.txn_seq
     for number, (run, value) in enumerate(holding.store.outlines()):
+        if ahead(run, position.txn_seq):
+            raise DamagedState(f"the run {run['run_id']} is ahead of its shard")
         stuck = sum(step["stuck"] is not None for step in run["steps"])
         live = not RunStatus(run["status"]).ended
         holding.tally.found(run["workflow"], live=live, stuck=stuck)
+        holding.backlog.found(run, partial(holding.store.scopes, value))
         times = [timer["due_at"] for timer in run["timers"]]
         times += [step["scheduled_at"] + after_ms for step in run["steps"] if step["dispatch_seq"]]
         if times:
@@ -182,7 +225,5 @@ async def _look_at_runs(holding: Holding, after_ms: int) -> None:
         holding.queues.pace(run)
         if live and (run["turn"] is not None or any(step["turn"] is not None for step in run["steps"])):
             holding.queues.note(holding.store.read(value))
-        if run["txn_seq"] > position.txn_seq:
-            _log.error("a run is ahead of its shard: a transaction was torn", run_id=run["run_id"])
         if number % PAUSE_EVERY == 0:
             await asyncio.sleep(0)

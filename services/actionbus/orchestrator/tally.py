@@ -2,10 +2,14 @@
 
 from collections import Counter
 
+import structlog
+
 from actionbus.contracts.events import EntryKind
 from actionbus.engine.transition import Outcome
 from actionbus.orchestrator.fold import Fold, Happened
 from actionbus.process import metrics
+
+_log = structlog.get_logger(__name__)
 
 
 class Tally:
@@ -51,10 +55,17 @@ class Tally:
                     self._lives(workflow, 1)
                 case EntryKind.RUN_ENDED:
                     metrics.RUNS_COMPLETED.labels(workflow=workflow, status=event.status).inc()
-                    metrics.RUN_DURATION.labels(workflow=workflow).observe(happened.age_ms / 1000)
+                    trace = metrics.example(happened.trace)
+                    metrics.RUN_DURATION.labels(workflow=workflow).observe(happened.age_ms / 1000, trace)
                     self._lives(workflow, -1)
                 case EntryKind.DECISION if entry.decision is not None:
                     metrics.DECISIONS.labels(decision=entry.decision.decision).inc()
+                case EntryKind.STEP_IN_DOUBT:
+                    metrics.STEPS_IN_DOUBT.labels(workflow=workflow).inc()
+                case EntryKind.RESULTS_DIFFER:
+                    metrics.RESULTS_DIFFER.labels(action=entry.action or "").inc()
+                    about = {"run_id": event.run_id, "workflow": workflow, "step": entry.step, "attempt": entry.attempt}
+                    _log.error("two results of one step differ", action=entry.action, reason=entry.reason, **about)
                 case EntryKind.INCIDENT_OPENED:
                     self._waits(workflow, 1)
                 case EntryKind.INCIDENT_CLOSED:

@@ -7,7 +7,6 @@ committed. Whatever else happens ends the tenure, and with it everything it reme
 import asyncio
 import math
 import re
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -29,11 +28,12 @@ from actionbus.orchestrator.fold import REARM_MS, Fold, Offsets
 from actionbus.orchestrator.hearing import Hearing
 from actionbus.orchestrator.intake import Intake
 from actionbus.orchestrator.judgement import NotDeployed
+from actionbus.orchestrator.progress import Progress
 from actionbus.orchestrator.quarantine import Quarantine
 from actionbus.orchestrator.reconcile import Reconciler
 from actionbus.orchestrator.store import Mark
 from actionbus.orchestrator.takeover import Holding
-from actionbus.process import metrics
+from actionbus.process import crashing, metrics
 
 LAST_ACKNOWLEDGEMENTS_MS: Final = 2_000  # how long a release waits for commands to be acknowledged
 QUIET_MS: Final = 1_000  # how long a position that nobody waits for may stay unwritten
@@ -41,15 +41,6 @@ TIME_TRIES: Final = 1_000
 TIME_TRY_MS: Final = 5
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """The next request and the next result to read, and how many runs wait for a time."""
-
-    requests: int
-    results: int
-    timers: int
 
 
 class Tenure:
@@ -84,7 +75,11 @@ class Tenure:
         """How far it has come."""
         position = self._committed
         return Progress(
-            requests=position.requests_offset, results=position.results_offset, timers=len(self._holding.timers)
+            requests=position.requests_offset,
+            results=position.results_offset,
+            timers=len(self._holding.timers),
+            now=self._time.read(),
+            backlog=self._holding.backlog,
         )
 
     async def close(self) -> None:
@@ -113,6 +108,7 @@ class Tenure:
         mark = await self._write(batch)
         self._settle(fold, batch, mark)
         self._time.see(await self._written_at(mark))
+        crashing.visit(crashing.Point.FIRST_COMMITTED)
         self._dispatcher.publish(again)
         _log.info(
             "the shard is taken over", shard=self._charter.shard, txn_seq=self._committed.txn_seq, again=len(again)
@@ -197,7 +193,8 @@ class Tenure:
             else:
                 self._certain -= 1
                 intake.drop()
-        await self._admissions.fill(fold, now)  # of what has just become free
+        # What has just become free, at the time that was read with it.
+        await self._admissions.fill(fold, self._time.latest)
         self._hearing.read(len(intake))
 
     def _enough(self, fold: Fold) -> bool:
@@ -259,6 +256,9 @@ class Tenure:
             run = change.run
             self._arm(run_id, run, [] if run is None else [timer.due_at for timer in run.timers])
         self._holding.tally.committed(fold)
+        self._holding.backlog.committed(fold)
+        for each in fold.events:
+            self._charter.spans.happened(each.event, each.trace, each.age_ms)
         self._quarantine.passed(fold.inputs)
         self._cap = None
 
@@ -325,6 +325,7 @@ class Tenure:
     async def _write_last(self, fold: Fold) -> None:
         """Say which commands are out, so that the next owner does not send them again."""
         if self._dispatching.through(self._committed.txn_seq) > self._committed.dispatched_through:
+            crashing.visit(crashing.Point.RELEASING)
             await self._write(batches.seal(self._charter, fold, self._position(fold)))
 
     async def _rest(self, fold: Fold) -> None:

@@ -8,16 +8,29 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final, TypedDict, Unpack
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from actionbus.process.settings import LogFormat, LogSettings
+from actionbus.contracts import traces
+from actionbus.contracts.commands import ActionCommand
+from actionbus.process.groups import LogFormat, LogSettings
 
 REPEAT_SECONDS: Final = 10.0  # a broker that is down is one line in this time, not one for each reconnection
 REMEMBERED_MESSAGES: Final = 500
+
+
+class About(TypedDict, total=False):
+    """What a line may be about; ``trace`` is the text of a trace, of which the line says the id."""
+
+    workflow: str | None
+    run_id: str | None
+    step: str | None
+    action: str | None
+    attempt: int | None
+    trace: str | None
 
 
 def configure(settings: LogSettings, service: str) -> None:
@@ -48,23 +61,43 @@ def configure(settings: LogSettings, service: str) -> None:
     logging.captureWarnings(capture=True)
     # aiokafka tells of every heartbeat and reconnection at INFO; what matters of it the services say themselves.
     quiet = root.level if root.level <= logging.DEBUG else max(root.level, logging.WARNING)
-    logging.getLogger("aiokafka").setLevel(quiet)
+    for talkative in ("aiokafka", "faust", "mode"):
+        logging.getLogger(talkative).setLevel(quiet)
 
 
 @contextmanager
-def bound(
-    *, run_id: str | None = None, step: str | None = None, attempt: int | None = None, trace_id: str | None = None
-) -> Generator[None]:
-    """Say in every line logged inside, by this task, which attempt of which step of which run it is about."""
-    known = {"run_id": run_id, "step": step, "attempt": attempt, "trace_id": trace_id}
-    with structlog.contextvars.bound_contextvars(**{name: value for name, value in known.items() if value is not None}):
+def bound(**known: Unpack[About]) -> Generator[None]:
+    """Say in every line logged inside, by this task and threads it calls, which run and attempt it is about."""
+    with structlog.contextvars.bound_contextvars(**about(**known)):
         yield
+
+
+def about(**known: Unpack[About]) -> dict[str, str | int]:
+    """The fields by which lines name the run, or the attempt, that they are about; what is not known is left out."""
+    trace = traces.trace_id(known.pop("trace", None))
+    fields: dict[str, Any] = dict(known)
+    if trace is not None:
+        fields["trace_id"] = trace
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def about_command(command: ActionCommand, trace: str | None) -> dict[str, str | int]:
+    """The fields of lines about one attempt."""
+    return about(
+        workflow=command.workflow,
+        run_id=command.run_id,
+        step=command.step,
+        action=command.action,
+        attempt=command.attempt,
+        trace=trace,
+    )
 
 
 class QuietRepeats(logging.Filter):
     """Lets the same message of the same logger pass once in a while; the next that passes says how many did not.
 
-    Only warnings and worse of foreign libraries are counted: what this product says is never dropped.
+    Only warnings and worse of foreign libraries are counted: what this product says, and what is said inside an
+    attempt, is never dropped.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -75,6 +108,8 @@ class QuietRepeats(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is written."""
         if record.name.partition(".")[0] == "actionbus" or record.levelno < logging.WARNING:
+            return True
+        if "run_id" in structlog.contextvars.get_contextvars():
             return True
         key = (record.name, str(record.msg))
         now = self._clock()

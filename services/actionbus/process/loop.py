@@ -10,7 +10,7 @@ import uvloop
 
 from actionbus.contracts.errors import ActionbusError, Refused
 from actionbus.process import logs
-from actionbus.process.settings import LogSettings
+from actionbus.process.groups import LogSettings
 from actionbus.process.shutdown import ExitCode
 
 # Records are freed by their reference counts. With the default of (700, 10, 10) the search for cycles among them took

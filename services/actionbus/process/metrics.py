@@ -14,6 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 REGISTRY: Final = CollectorRegistry(auto_describe=True)
 ProcessCollector(registry=REGISTRY)  # CPU, memory and file descriptors of this process, under their usual names
 
+_TRACE_ENDS: Final = 35  # in a traceparent: version, dash, 32 digits of the trace id, dash
 _MINUTE: Final = 60.0
 _HOUR: Final = 3_600.0
 _DAY: Final = 86_400.0
@@ -24,6 +25,26 @@ LONG: Final = (
     *(_MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _HOUR, _DAY, 3 * _DAY, 7 * _DAY),
 )
 SPAN: Final = (*FAST, *(bound for bound in LONG if bound > FAST[-1]))  # a step takes a millisecond or waits for hours
+
+# The canary: what became of the runs that it asks for, by its own ledger.
+CANARY_RUNS: Final = Counter(
+    "actionbus_canary_runs_total", "Runs of the canary that are judged, by outcome.", ["outcome"], registry=REGISTRY
+)
+CANARY_LATENCY: Final = Histogram(
+    "actionbus_canary_latency_seconds",
+    "From asking for a run of the canary to its end.",
+    buckets=SPAN,
+    registry=REGISTRY,
+)
+CANARY_OVERDUE: Final = Gauge(
+    "actionbus_canary_overdue_runs", "Runs of the canary that have not ended in time.", registry=REGISTRY
+)
+CANARY_LOST: Final = Counter(
+    "actionbus_canary_lost_total", "Runs of the canary that are gone, or ended without their effect.", registry=REGISTRY
+)
+CANARY_DOUBLED: Final = Counter(
+    "actionbus_canary_doubled_total", "Runs of the canary whose effect happened more than once.", registry=REGISTRY
+)
 
 # Runs: fed by the orchestrator that owns the run's shard. Gauges of several orchestrators add up.
 RUNS_STARTED: Final = Counter("actionbus_runs_started_total", "Runs started.", ["workflow"], registry=REGISTRY)
@@ -40,11 +61,36 @@ DECISIONS: Final = Counter(
 INCIDENTS_OPEN: Final = Gauge(
     "actionbus_incidents_open", "Steps that wait for an operator.", ["workflow"], registry=REGISTRY
 )
+STEPS_IN_DOUBT: Final = Counter(
+    "actionbus_steps_in_doubt_total",
+    "Attempts of which nobody knows whether they had their effect; each waits for an operator or has a rule.",
+    ["workflow"],
+    registry=REGISTRY,
+)
 STEPS_QUEUED: Final = Gauge(
     "actionbus_steps_queued", "Steps that wait for their turn under a limit.", ["action"], registry=REGISTRY
 )
 RUNS_QUEUED: Final = Gauge(
     "actionbus_runs_queued", "Runs that wait for their turn to begin.", ["workflow"], registry=REGISTRY
+)
+RUNS_STUCK: Final = Gauge(
+    "actionbus_runs_stuck",
+    "Live runs that nothing is left to move, or whose oldest unbegun command waits for longer than "
+    "ACTIONBUS_ORCHESTRATOR_STUCK_AFTER_SECONDS although workers of its action have answered within that time.",
+    ["workflow"],
+    registry=REGISTRY,
+)
+ACTION_BACKLOG: Final = Gauge(
+    "actionbus_action_backlog_records",
+    "Commands that no worker has begun, as the runs of this orchestrator's shards know; right also without workers.",
+    ["action"],
+    registry=REGISTRY,
+)
+ACTION_BACKLOG_AGE: Final = Gauge(
+    "actionbus_action_backlog_age_seconds",
+    "How long the oldest of these commands has waited; 0 without any.",
+    ["action"],
+    registry=REGISTRY,
 )
 COMMANDS_PUBLISHED: Final = Counter(
     "actionbus_commands_published_total", "Commands published for the first time.", ["action"], registry=REGISTRY
@@ -52,6 +98,13 @@ COMMANDS_PUBLISHED: Final = Counter(
 COMMANDS_REDISPATCHED: Final = Counter(
     "actionbus_commands_redispatched_total",
     "Commands published again under the same id.",
+    ["action"],
+    registry=REGISTRY,
+)
+
+RESULTS_DIFFER: Final = Counter(
+    "actionbus_results_differ_total",
+    "Steps of which a second attempt gave another output than the one that was accepted.",
     ["action"],
     registry=REGISTRY,
 )
@@ -106,10 +159,24 @@ SHARD_TAKEOVER: Final = Histogram(
 STATE_RESTORE: Final = Histogram(
     "actionbus_state_restore_seconds", "Reading a shard's state during a takeover.", buckets=SPAN, registry=REGISTRY
 )
-SHARDS_OWNED: Final = Gauge("actionbus_shards_owned", "Shards this orchestrator owns.", registry=REGISTRY)
+SHARDS_OWNED: Final = Gauge(
+    "actionbus_shards_owned", "Shards this orchestrator owns and has not stopped.", registry=REGISTRY
+)
 REBALANCES: Final = Counter("actionbus_rebalances_total", "Rebalances this member went through.", registry=REGISTRY)
 CONSUMER_LAG: Final = Gauge(
     "actionbus_consumer_lag_records", "Records that are not consumed yet.", ["topic", "partition"], registry=REGISTRY
+)
+CONSUMER_LAG_AGE: Final = Gauge(
+    "actionbus_consumer_lag_age_seconds",
+    "Age of the oldest record that is not consumed yet; 0 without any.",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
+LSO_LAG: Final = Gauge(
+    "actionbus_lso_lag_seconds",
+    "For how long an open transaction has held back everything after it from readers of committed records.",
+    ["topic", "partition"],
+    registry=REGISTRY,
 )
 
 # Steps: fed by the worker that performs them.
@@ -149,21 +216,133 @@ INBOX_DUPLICATES: Final = Counter(
     registry=REGISTRY,
 )
 
+RESULTS_RELAYED: Final = Counter(
+    "actionbus_results_relayed_total",
+    "Committed results that were published from the outbox, because their worker had not done so.",
+    ["store"],
+    registry=REGISTRY,
+)
+ROWS_REMOVED: Final = Counter(
+    "actionbus_store_rows_removed_total",
+    "Rows of inboxes and journals that were removed because they were old.",
+    ["store"],
+    registry=REGISTRY,
+)
+
+# The tables that people read: fed by the projectors.
+PROJECTOR_EVENTS: Final = Counter(
+    "actionbus_projector_events_total",
+    "Events read, by what became of them: written, repeated, verdict, unreadable.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+PROJECTOR_LAG: Final = Gauge(
+    "actionbus_projector_lag_seconds", "How old the tables are; 0 when nothing is left to write.", registry=REGISTRY
+)
+PROJECTOR_BATCH: Final = Histogram(
+    "actionbus_projector_batch_seconds", "Writing one batch, commit included.", buckets=FAST, registry=REGISTRY
+)
+# The last whole minute, hour and day (1m, 1h, 1d), as the tables have them. Every projector says the same.
+WINDOW_RUNS_STARTED: Final = Gauge(
+    "actionbus_window_runs_started", "Runs started in the last whole window.", ["workflow", "window"], registry=REGISTRY
+)
+WINDOW_RUNS_COMPLETED: Final = Gauge(
+    "actionbus_window_runs_completed",
+    "Runs that completed in the last whole window.",
+    ["workflow", "window"],
+    registry=REGISTRY,
+)
+WINDOW_RUNS_FAILURE: Final = Gauge(
+    "actionbus_window_runs_failure_ratio",
+    "Of the runs that ended in the last whole window, the part that failed or took too long; absent without any.",
+    ["workflow", "window"],
+    registry=REGISTRY,
+)
+WINDOW_RUNS_DURATION: Final = Gauge(
+    "actionbus_window_runs_duration_seconds",
+    "From start to end of the runs that completed in the last whole window: p50 and p95; absent without any.",
+    ["workflow", "window", "percentile"],
+    registry=REGISTRY,
+)
+WINDOW_ATTEMPTS_STARTED: Final = Gauge(
+    "actionbus_window_attempts_started",
+    "Attempts sent in the last whole window.",
+    ["action", "window"],
+    registry=REGISTRY,
+)
+WINDOW_STEPS_COMPLETED: Final = Gauge(
+    "actionbus_window_steps_completed",
+    "Steps that succeeded in the last whole window.",
+    ["action", "window"],
+    registry=REGISTRY,
+)
+WINDOW_ATTEMPTS_FAILURE: Final = Gauge(
+    "actionbus_window_attempts_failure_ratio",
+    "Of the attempts that ended in the last whole window, the part that failed or took too long; absent without any.",
+    ["action", "window"],
+    registry=REGISTRY,
+)
+WINDOW_STEPS_DURATION: Final = Gauge(
+    "actionbus_window_steps_duration_seconds",
+    "From the first attempt to success of the steps of the last whole window: p50 and p95; absent without any.",
+    ["action", "window", "percentile"],
+    registry=REGISTRY,
+)
+EVENT_VERSION_GAPS: Final = Counter(
+    "actionbus_event_version_gaps_total", "Events whose run's version before was never seen.", registry=REGISTRY
+)
+EVENTS_LOST: Final = Counter(
+    "actionbus_projector_lost_offsets_total", "Offsets removed from the topic before they were read.", registry=REGISTRY
+)
+RECORDS_IGNORED: Final = Counter(
+    "actionbus_records_ignored_total", "Records passed over, as nobody could read them.", ["kind"], registry=REGISTRY
+)
+
 BUILD: Final = Info("actionbus_build", "The version that is running, and as which service.", registry=REGISTRY)
 
 # Who feeds what; every metric stands in one group or more.
+GATEWAY_REQUEST_DURATION: Final = Histogram(
+    "actionbus_gateway_request_duration_seconds",
+    "From a request to the end of its answer; of a stream, as long as it was open.",
+    ["route", "method", "status"],
+    buckets=SPAN,
+    registry=REGISTRY,
+)
+GATEWAY_STREAMS: Final = Gauge(
+    "actionbus_gateway_streams_open", "Event streams and waits for results that are open.", registry=REGISTRY
+)
+
 ORCHESTRATOR: Final[tuple[MetricWrapperBase, ...]] = (
-    *(RUNS_STARTED, RUNS_COMPLETED, RUNS_LIVE, RUN_DURATION, DECISIONS, INCIDENTS_OPEN),
-    *(STEPS_QUEUED, RUNS_QUEUED, COMMANDS_PUBLISHED, COMMANDS_REDISPATCHED),
+    *(RUNS_STARTED, RUNS_COMPLETED, RUNS_LIVE, RUN_DURATION, DECISIONS, INCIDENTS_OPEN, STEPS_IN_DOUBT),
+    *(RESULTS_DIFFER, RECORDS_IGNORED),
+    *(STEPS_QUEUED, RUNS_QUEUED, RUNS_STUCK, ACTION_BACKLOG, ACTION_BACKLOG_AGE),
+    *(COMMANDS_PUBLISHED, COMMANDS_REDISPATCHED),
     *(DUPLICATE_RESULTS, STALE_RESULTS, FORGED_RESULTS, MISROUTED_RECORDS, DEAD_LETTERS),
     *(TIMERS_PENDING, TIMER_FIRE_DELAY, TXN_COMMITS, TXN_ABORTS, TXN_DURATION, PRODUCER_REBUILDS),
-    *(SHARD_TAKEOVER, STATE_RESTORE, SHARDS_OWNED, REBALANCES, CONSUMER_LAG),
+    *(SHARD_TAKEOVER, STATE_RESTORE, SHARDS_OWNED, REBALANCES, CONSUMER_LAG, CONSUMER_LAG_AGE, LSO_LAG),
 )
 WORKER: Final[tuple[MetricWrapperBase, ...]] = (
     *(STEP_SCHEDULE_TO_START, STEP_DURATION, STEP_RETRIES, STEP_TIMEOUTS, COMMANDS_IN_PROGRESS),
-    *(ATTEMPTS_STUCK, INBOX_DUPLICATES, DEAD_LETTERS, REBALANCES, CONSUMER_LAG),
+    *(ATTEMPTS_STUCK, INBOX_DUPLICATES, RESULTS_RELAYED, ROWS_REMOVED, DEAD_LETTERS),
+    *(REBALANCES, CONSUMER_LAG, CONSUMER_LAG_AGE, RECORDS_IGNORED),
+)
+GATEWAY: Final[tuple[MetricWrapperBase, ...]] = (GATEWAY_REQUEST_DURATION, GATEWAY_STREAMS, RECORDS_IGNORED)
+PROJECTOR: Final[tuple[MetricWrapperBase, ...]] = (
+    *(PROJECTOR_EVENTS, PROJECTOR_LAG, PROJECTOR_BATCH, EVENT_VERSION_GAPS, EVENTS_LOST, CONSUMER_LAG),
+    *(WINDOW_RUNS_STARTED, WINDOW_RUNS_COMPLETED, WINDOW_RUNS_FAILURE, WINDOW_RUNS_DURATION),
+    *(WINDOW_ATTEMPTS_STARTED, WINDOW_STEPS_COMPLETED, WINDOW_ATTEMPTS_FAILURE, WINDOW_STEPS_DURATION),
+)
+CANARY: Final[tuple[MetricWrapperBase, ...]] = (
+    *(CANARY_RUNS, CANARY_LATENCY, CANARY_OVERDUE, CANARY_LOST, CANARY_DOUBLED),
 )
 EVERY_SERVICE: Final[tuple[MetricWrapperBase, ...]] = (BUILD,)
+
+
+def example(trace: str | None) -> dict[str, str] | None:
+    """The exemplar of an observation that belongs to a W3C traceparent; scrapers get it where they take OpenMetrics."""
+    if trace is None or trace[2:3] != "-" or trace[_TRACE_ENDS : _TRACE_ENDS + 1] != "-":
+        return None
+    return {"trace_id": trace[3:_TRACE_ENDS]}
 
 
 def identify(service: str) -> None:

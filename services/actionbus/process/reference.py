@@ -1,4 +1,4 @@
-"""The reference pages that are derived from the code: settings and metrics.
+"""The reference pages that are derived from the code: settings, metrics and crash points.
 
 ``python -m actionbus.process.reference docs/reference`` writes them.
 """
@@ -13,7 +13,7 @@ from prometheus_client.metrics import Histogram, MetricWrapperBase
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from actionbus.process import metrics, variables
+from actionbus.process import crashing, metrics, variables
 from actionbus.process.settings import SECRETS_DIR, Settings
 from actionbus.process.shutdown import ExitCode
 
@@ -33,6 +33,7 @@ def settings_page() -> str:
         "Every setting is a variable of the environment.",
         f"A file with the variable's name in the folder `{SECRETS_DIR}` says the same; the variable wins.",
         "A variable that begins with `ACTIONBUS_` and is not listed here is refused: a misspelt one is never ignored.",
+        f"The one beside them is `{crashing.VARIABLE}`, for [tests of crashes](crash-points.md) alone.",
         "",
     ]
     for group, rows in _grouped():
@@ -52,11 +53,16 @@ def metrics_page() -> str:
         "Histogram bounds are in seconds:",
         f"FAST {_bounds(metrics.FAST)}; LONG {_bounds(metrics.LONG)}; SPAN is FAST and the bounds of LONG above it.",
         "No label carries a run id.",
+        "Durations of runs, steps and timers carry a run's trace id as an exemplar where OpenMetrics is asked for.",
+        "When a run counts as stuck is said in [decision 29](../decisions/0029-backlog-is-read-off-the-runs.md).",
         "",
     ]
     for title, group in (
         ("Orchestrator", metrics.ORCHESTRATOR),
         ("Worker", metrics.WORKER),
+        ("Gateway", metrics.GATEWAY),
+        ("Projector", metrics.PROJECTOR),
+        ("Canary", metrics.CANARY),
         ("Every service", metrics.EVERY_SERVICE),
     ):
         lines += [f"## {title}", "", "| metric | type | labels | meaning |", "| --- | --- | --- | --- |"]
@@ -64,7 +70,25 @@ def metrics_page() -> str:
     return "\n".join(lines[:-1]) + "\n"
 
 
-PAGES: Final = {"settings.md": settings_page, "metrics.md": metrics_page}
+def crash_points_page() -> str:
+    """docs/reference/crash-points.md."""
+    lines = [
+        "# Crash points",
+        _DERIVED,
+        "",
+        f"`{crashing.VARIABLE}=POINT:NTH` ends a service at the NTH visit of a point, as `kill -9` does.",
+        f"Its exit code is {crashing.EXIT_CODE}, and its last words on standard error name the point.",
+        f"With `{crashing.STOP}` behind it the service is stopped there as by SIGSTOP, and goes on after SIGCONT.",
+        "It is for tests; see [trying crashes](../operations.md#trying-crashes).",
+        "",
+        "| point | what has happened by then, and what has not |",
+        "| --- | --- |",
+    ]
+    lines += [f"| `{point.label}` | {point.meaning} |" for point in crashing.Point]
+    return "\n".join(lines) + "\n"
+
+
+PAGES: Final = {"settings.md": settings_page, "metrics.md": metrics_page, "crash-points.md": crash_points_page}
 
 
 def main(arguments: Sequence[str]) -> None:

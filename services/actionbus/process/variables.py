@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
 from actionbus.contracts.errors import SettingsRefused
+from actionbus.process import crashing
 from actionbus.process.settings import PREFIX, SECRETS_DIR, Settings
 
 STORE: Final = "ACTIONBUS_STORE_<NAME>_URL"
@@ -27,7 +28,8 @@ def load(**values: Any) -> Settings:
     Raises SettingsRefused with one line for each thing that is wrong, never with the value of a setting.
     """
     folder = os.environ.get(SECRETS_DIR) or None
-    unknown = list(_unknown([*os.environ, *_secret_names(folder)]))
+    set_ = os.environ.keys() - {crashing.VARIABLE}  # which each service reads itself, and no file of secrets holds
+    unknown = list(_unknown([*set_, *_secret_names(folder)]))
     if unknown:
         raise SettingsRefused("\n".join(unknown))
     try:

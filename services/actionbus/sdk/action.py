@@ -1,11 +1,12 @@
 """Actions: a user's function with an id, and everything that the worker and the workflow must know of it."""
 
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack
 
 from actionbus.contracts import identifiers
-from actionbus.contracts.definitions import ActionSpec, Effect, Encoding
+from actionbus.contracts.definitions import ActionSpec, Effect, Encoding, KeyPolicy
 from actionbus.contracts.errors import ActionbusError, DefinitionRefused
 from actionbus.sdk import duration, place, schema
 from actionbus.sdk.call import Call
@@ -18,11 +19,13 @@ from actionbus.sdk.signature import Signature
 P = ParamSpec("P")
 R = TypeVar("R")
 
-EffectName = Literal["idempotent", "transactional"]
+EffectName = Literal["idempotent", "transactional", "http", "at_most_once"]
+KeyName = Literal["step", "attempt"]
 EncodingName = Literal["avro", "json"]
 DEFAULT_STORE: Final = "default"
 DEFAULT_TIMEOUT: Final = "1m"
 DEFAULT_CONCURRENCY: Final = 100
+DEFAULT_WINDOW: Final = "24h"  # after which Stripe may forget a key
 
 
 class Options(TypedDict, total=False):
@@ -31,10 +34,17 @@ class Options(TypedDict, total=False):
     description: str | None
     """A sentence for people; the first line of the function's docstring when left out."""
     effect: EffectName | Effect
-    """``idempotent`` (it may run again, with the same ``ctx.step_key``) or ``transactional`` (its writes through
-    ``ctx.db`` and its completion are one commit)."""
+    """``idempotent`` (it may run again, with the same ``ctx.step_key``), ``transactional`` (its writes through
+    ``ctx.db`` and its completion are one commit), ``http`` (it calls through ``ctx.http``, and what was answered is
+    not asked again) or ``at_most_once`` (what may have happened is not done again)."""
     store: str | None
-    """transactional: the name of the database; ``default`` when left out."""
+    """The name of the database of a transactional action, or of the journal of one that calls over HTTP or runs at
+    most once; ``default`` when left out."""
+    key: KeyName | KeyPolicy
+    """http: whether all attempts ask under the same idempotency keys (``step``, when left out), or each under keys of
+    its own (``attempt``), for peers that answer a key with the failure that it had first."""
+    window: Duration
+    """http: for how long after the first request the peer surely knows its key; 24 hours when left out."""
     retry: Retry | None
     """When a failed attempt is tried again, unless a workflow says otherwise; five attempts when left out."""
     timeout: Duration
@@ -48,7 +58,10 @@ class Options(TypedDict, total=False):
     safe_to_leave: bool
     """Whether what it did may stay when a run is undone, because it only reads for example; see ``saga``."""
     max_concurrency: int
-    """Attempts that one worker process runs at a time; 100 when left out."""
+    """Attempts that one worker process runs at a time; 100 when left out, or as many as there are processors."""
+    cpu_bound: bool
+    """Whether it computes for long: a plain function, whose attempts run in processes of their own, one on each
+    processor unless ``max_concurrency`` says otherwise. One whose time is over is killed."""
     limit: Limit | None
     """How many attempts all workers together run at a time, and how often one begins; no limit when left out."""
 
@@ -71,13 +84,18 @@ class Action(Generic[P, R]):
             self.description = options.get("description") or _first_line(execute)
             self.effect = _effect(options.get("effect", "idempotent"))
             self.store = _store(self.effect, options.get("store"))
+            self.key = KeyPolicy(options.get("key", "step"))
+            self.window_ms = duration.milliseconds(options.get("window", DEFAULT_WINDOW), what="window")
+            self._check_http(options)
             self.encoding = Encoding(options.get("encoding", "avro"))
             self.retry = (options.get("retry") or Retry()).policy
             self.start_to_close_ms = duration.milliseconds(options.get("timeout", DEFAULT_TIMEOUT), what="timeout")
             self.heartbeat_ms = duration.silence(options.get("heartbeat"))
             self.emits = tuple(_topic(each) for each in options.get("emits", ()))
             self.safe_to_leave = options.get("safe_to_leave", False)
-            self.max_concurrency = _positive("max_concurrency", options.get("max_concurrency", DEFAULT_CONCURRENCY))
+            self.cpu_bound = options.get("cpu_bound", False)
+            usual = os.cpu_count() or 1 if self.cpu_bound else DEFAULT_CONCURRENCY
+            self.max_concurrency = _positive("max_concurrency", options.get("max_concurrency", usual))
             given = options.get("limit")
             self.limit = None if given is None else given.policy
             self.is_async = inspect.iscoroutinefunction(execute) or inspect.iscoroutinefunction(
@@ -124,11 +142,28 @@ class Action(Generic[P, R]):
         """For debuggers."""
         return f"<action {self.id} declared at {self.declared_at}>"
 
+    def _check_http(self, options: Options) -> None:
+        named = [name for name in ("key", "window") if name in options]
+        if named and self.effect is not Effect.HTTP:
+            raise DefinitionRefused(f'action {self.id}: {named[0]} is for calls over HTTP: add effect="http"')
+        if self.window_ms == 0:
+            raise DefinitionRefused(f"action {self.id}: with a window of nothing no request could be sent again")
+
     def _check(self) -> None:
+        if self.effect is Effect.HTTP and not self.is_async:
+            raise DefinitionRefused(
+                f"action {self.id} calls over HTTP but is a plain def: its client is asynchronous, "
+                "declare it with async def"
+            )
         if self.effect is Effect.TRANSACTIONAL and not self.is_async:
             raise DefinitionRefused(
                 f"action {self.id} is transactional but a plain def: its database session is asynchronous, "
                 "declare it with async def"
+            )
+        if self.cpu_bound and (self.is_async or self.effect is Effect.TRANSACTIONAL):
+            raise DefinitionRefused(
+                f"action {self.id} is cpu_bound, so it has to be a plain def without a database session: "
+                "let it only compute, and write in an action of its own"
             )
         if self.start_to_close_ms == 0:
             raise DefinitionRefused(f"action {self.id}: a timeout of nothing would fail every attempt")
@@ -142,6 +177,7 @@ class Action(Generic[P, R]):
             encoding=self.encoding,
             input_schema=self.signature.input_schema(),
             output_schema=self.signature.output_schema(),
+            key=self.key,
             retry=self.retry,
             start_to_close_ms=self.start_to_close_ms,
             heartbeat_ms=self.heartbeat_ms,
@@ -156,17 +192,16 @@ def _first_line(function: Callable[..., Any]) -> str:
 
 
 def _effect(effect: EffectName | Effect) -> Effect:
-    known = Effect(effect)
-    if known not in (Effect.IDEMPOTENT, Effect.TRANSACTIONAL):
-        raise DefinitionRefused(f"effect {known.value} is not there yet: use idempotent or transactional")
-    return known
+    return Effect(effect)
 
 
 def _store(effect: Effect, store: str | None) -> str | None:
-    if effect is Effect.TRANSACTIONAL:
+    if effect is not Effect.IDEMPOTENT:
         return identifiers.name("store", store if store is not None else DEFAULT_STORE)
     if store is not None:
-        raise DefinitionRefused(f'store {store!r} is for transactional actions only: add effect="transactional"')
+        raise DefinitionRefused(
+            f'an idempotent action has no store {store!r}: add effect="transactional" to write there'
+        )
     return None
 
 

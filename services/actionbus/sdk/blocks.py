@@ -9,6 +9,7 @@ from actionbus.contracts.nodes import BlockRule, Handle, TryNode
 from actionbus.contracts.templates import SCOPE
 from actionbus.sdk import shape
 from actionbus.sdk.draft import Draft
+from actionbus.sdk.duration import Duration
 from actionbus.sdk.given import Given, annotation_of, either
 from actionbus.sdk.reference import Origin, standing_for
 from actionbus.sdk.rule import Decision, Failure
@@ -25,6 +26,7 @@ def attempt(
     *,
     on_failure: Sequence[Decision[Any]],
     always: Callable[[], Any] | None,
+    timeout: Duration | None,
 ) -> Any:
     """Write a block, what follows its failures, and what follows in every case."""
     writing = draft.writing()
@@ -38,7 +40,8 @@ def attempt(
         rules.append(BlockRule(error_type=rule.matches.error_type, when=condition(rule, at), then=then, undo=rule.undo))
         given += instead
     last = None if always is None else draft.block(f"{node}-always", _ATTEMPT, writing, always)[0]
-    draft.add(TryNode, writing, id=node, body=inner, rules=tuple(rules), always=last)
+    limit = writing.limit(timeout, "timeout")
+    draft.add(TryNode, writing, id=node, body=inner, rules=tuple(rules), always=last, timeout_ms=limit)
     found = shape.either([each.shape for each in given])
     return draft.result(node, either([each.annotation for each in given]), found)
 

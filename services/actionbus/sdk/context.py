@@ -16,6 +16,7 @@ from actionbus.contracts.results import Emit
 from actionbus.sdk.errors import AnswerLater, NonRetryable
 
 if TYPE_CHECKING:
+    import httpx
     from sqlalchemy.ext.asyncio import AsyncSession
 
 
@@ -29,6 +30,7 @@ class ActionContext:
         "_details",
         "_emitted",
         "_heartbeat_bytes",
+        "_http",
         "_log",
         "_session",
         "attempt",
@@ -58,6 +60,7 @@ class ActionContext:
         beats: deque[bytes | None] | None = None,
         emits: tuple[str, ...] = (),
         session: "AsyncSession | None" = None,
+        http: "httpx.AsyncClient | None" = None,
     ) -> None:
         self.run_id = run_id
         self.workflow = workflow
@@ -78,6 +81,7 @@ class ActionContext:
         self._details: bytes | None = None
         self._allowed = emits
         self._session = session
+        self._http = http
         self._emitted: list[Emit] = []
         self._cancelled = False
         self._log: Any = None
@@ -89,6 +93,7 @@ class ActionContext:
         *,
         emits: tuple[str, ...] = (),
         session: "AsyncSession | None" = None,
+        http: "httpx.AsyncClient | None" = None,
         beats: deque[bytes | None] | None = None,
         heartbeat_bytes: int = DEFAULT_LIMITS.heartbeat_bytes,
     ) -> "ActionContext":
@@ -111,6 +116,7 @@ class ActionContext:
             beats=beats,
             emits=emits,
             session=session,
+            http=http,
         )
 
     @property
@@ -132,6 +138,21 @@ class ActionContext:
                 type="NoSession",
             )
         return self._session
+
+    @property
+    def http(self) -> "httpx.AsyncClient":
+        """A client whose requests carry an idempotency key and are kept in the journal: of an http action only.
+
+        Beside what httpx raises, a request raises ActionFailed: NonRetryable of type RequestChanged where the journal
+        holds another request in its place, OutcomeUnknown where it may not be sent again, and failures of the types
+        PeerUnavailable, StillInProgress and StoreUnavailable, after which another attempt goes on.
+        """
+        if self._http is None:
+            raise NonRetryable(
+                f'step {self.step}: ctx.http is there for http actions only: declare the action with effect="http"',
+                type="NoHttp",
+            )
+        return self._http
 
     @property
     def cancelled(self) -> bool:

@@ -2,15 +2,17 @@
 
 import re
 from datetime import timedelta
-from math import isfinite
+from math import inf
 from typing import Final
 
 from actionbus.contracts.decisions import HEARTBEAT_LEAST_MS
 from actionbus.contracts.errors import DefinitionRefused
+from actionbus.contracts.moments import LATEST_MS
 
 Duration = str | int | float | timedelta
 
 _UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LONGEST_MS: Final = LATEST_MS  # beyond it there is no time to wait for
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _WHOLE: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 
@@ -40,7 +42,7 @@ def _exact(value: Duration, what: str) -> float:
             raise DefinitionRefused(f'{what} {value!r} is no duration: write "250ms", "1s", "5m", "1h30m" or "2d"')
         found = sum(float(number) * _UNITS_MS[unit] for number, unit in _PART.findall(value))
     else:
-        found = value * 1_000.0
-    if not isfinite(found) or found < 0:
-        raise DefinitionRefused(f"{what} {value!r} is no duration: it must be finite and not negative")
+        found = value * 1_000.0 if abs(value) <= _LONGEST_MS else inf  # larger ones are no float
+    if not 0 <= found <= _LONGEST_MS:
+        raise DefinitionRefused(f"{what} {value!r:.80} is no duration: it must be finite, short of ages, not negative")
     return found

@@ -46,6 +46,17 @@ class RetryAfter(ActionFailed):
         self.retry_after_ms = duration.milliseconds(seconds, what="RetryAfter")
 
 
+class OutcomeUnknown(NonRetryable):
+    """Nobody knows whether the attempt had its effect, and trying again could have it a second time.
+
+    The step becomes ``UNKNOWN`` and waits for an operator, unless a rule names the type ``OutcomeUnknown``. In a
+    transactional action it is a failure like any other: what was written is rolled back.
+    """
+
+    def __init__(self, message: str = "", *, details: Any = None) -> None:
+        super().__init__(message, type="OutcomeUnknown", details=details)
+
+
 class AnswerLater(BaseException):
     """Somebody else answers for the attempt: what ``ctx.answer_later()`` raises.
 

@@ -243,11 +243,13 @@ class Flow(Outside):
         *,
         on_failure: Sequence[OnBlockFailure[R]] = (),
         always: Block[object] | None = None,
+        timeout: Duration | None = None,
         id: str | None = None,  # noqa: A002 - the user's word
     ) -> R:
         """Try a block, and give what it gives, or what its rules say instead; ``always`` follows in every case.
 
         A block that failed is undone before its rule is followed, unless that says ``undo=False``; where no rule
-        matches, the failure goes on to what is around the block.
+        matches, the failure goes on to what is around the block. ``timeout`` limits each attempt of the block, which
+        then fails with ``Timeout``.
         """
-        return blocks.attempt(self._draft, body, id, on_failure=on_failure, always=always)
+        return blocks.attempt(self._draft, body, id, on_failure=on_failure, always=always, timeout=timeout)

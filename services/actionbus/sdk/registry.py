@@ -5,7 +5,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -23,6 +23,8 @@ class Registry:
 
     actions: dict[str, Action[..., Any]]
     workflows: dict[tuple[str, str], Workflow[Any, Any]]
+    modules: tuple[str, ...] = ()
+    """Where all of it is declared, as ``load`` takes it; empty when it was put together by hand."""
 
     @classmethod
     def of(cls, *declared: object) -> "Registry":
@@ -65,7 +67,7 @@ def load(*targets: str, fresh: bool = False) -> Registry:
         if not found:
             raise DefinitionRefused(f"{target} declares no action and no workflow at the top level of the module")
         declared += found
-    return Registry.of(*declared)
+    return replace(Registry.of(*declared), modules=targets)
 
 
 def _public(module: ModuleType) -> Iterator[object]:

@@ -1,8 +1,9 @@
 """What a Python type is as JSON: its schema, reading into it, writing from it. Pydantic decides; this room only asks.
 
 Three schemas belong to a type. ``accepted``: where it is read into Python, which fills in defaults (a parameter).
-``given``: where it is written from Python (an output). ``started``: a run's input, which nothing fills in before steps
-refer to its fields. In the last two every field of a model is there, so all of them count as required.
+``given``: where it is written from Python (an output). ``started``: a run's input, complete before steps
+refer to its fields, and what signals and forms say. In the last two every field of a model is there, so all of them
+count as required: what comes from outside gets its defaults first (``contracts/defaults.py``).
 """
 
 from functools import lru_cache

@@ -89,6 +89,8 @@ def undo_of(
     draft: Draft, step: str, returns: Any, undo: Callable[[Any], Any], writing: Writing, *, unseen: bool = False
 ) -> decisions.Call:
     """The call that an undo writes, from what its step made; ``unseen``: nobody may ever have seen that."""
+    if isinstance(undo, Call):
+        raise writing.refusal(f"undo of {step} is a call already: write undo=lambda made: {undo.action.id}(...)")
     scope = Scope(_UNDO)
     made = Origin((MADE,), returns, shape.of(returns, "given"), scope, unseen=unseen)
     try:

@@ -4,7 +4,7 @@ Nothing of it is run again, so it has no rules to obey about clocks, randomness 
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Final, Generic, Protocol, TypeVar, get_type_hints, overload
 
@@ -44,6 +44,7 @@ class Workflow(Generic[I, O]):
         timeout: Duration | None = None,
         undo_retry: Retry | None = None,
         limit: Limit | None = None,
+        searchable: Mapping[str, str | None] | None = None,
         saga: bool = False,
         declared_at: Place | None = None,
     ) -> None:
@@ -57,6 +58,7 @@ class Workflow(Generic[I, O]):
             self.run_timeout_ms = None if timeout is None else duration.milliseconds(timeout, what="timeout")
             self.undo_retry = RetryPolicy(attempts=None) if undo_retry is None else undo_retry.policy
             self.limit = None if limit is None else limit.policy
+            self.searchable = dict(searchable or {})
             self.input_type, self.output_type = _signature(function, f"workflow {id}")
         except (ActionbusError, ValueError) as error:
             raise DefinitionRefused(self.declared_at.says(str(error))) from error
@@ -115,6 +117,7 @@ class Workflow(Generic[I, O]):
             run_timeout_ms=self.run_timeout_ms,
             undo_retry=self.undo_retry,
             limit=self.limit,
+            searchable=self.searchable,
             saga=self.saga,
         )
         found = checks.mistakes(graph, DEFAULT_LIMITS)
@@ -194,14 +197,17 @@ def workflow(
     timeout: Duration | None = None,
     undo_retry: Retry | None = None,
     limit: Limit | None = None,
+    searchable: Mapping[str, str | None] | None = None,
     saga: bool = False,
 ) -> Declaring:
     """Declare the function below as a workflow: ``def name(flow: Flow, value: Type) -> Type``.
 
     A deployed version never changes: give a changed workflow a new ``version``. ``timeout`` limits a whole run;
     ``undo_retry`` says how compensations are tried again, without limit when left out. ``limit`` says how many runs may
-    be under way, and how often one may begin; other starts are accepted and wait. ``saga`` refuses the
-    workflow unless everything before its pivot can be undone and nothing after it can fail for good.
+    be under way, and how often one may begin; other starts are accepted and wait. ``searchable`` says by what runs can
+    be found: names with a CEL expression over ``input``, or with None for what only ``flow.show`` gives that name.
+    ``saga`` refuses the workflow unless everything before its pivot can be undone and nothing after it can fail for
+    good.
     """
     at = place.here()
 
@@ -214,6 +220,7 @@ def workflow(
             timeout=timeout,
             undo_retry=undo_retry,
             limit=limit,
+            searchable=searchable,
             saga=saga,
             declared_at=at,
         )

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never
 
+import httpx
 from pydantic_core import to_jsonable_python
 
 from actionbus.contracts import payloads
@@ -21,7 +22,7 @@ from actionbus.testing.run import Called, Heartbeat
 from actionbus.worker.attempts import Attempt
 from actionbus.worker.execution import Execution
 from actionbus.worker.failures import Failures
-from actionbus.worker.outcomes import Deferred, Done, Failed, Outcome
+from actionbus.worker.outcomes import Deferred, Done, Failed, InDoubt, Outcome
 from actionbus.worker.stores import Stores
 from actionbus.worker.threads import Threads
 
@@ -37,6 +38,7 @@ class Attempts:
         functions: Mapping[str, Callable[..., Any]],
         answers: Mapping[str, Callable[..., Any]],
         stores: Stores,
+        network: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.calls: list[Called] = []
         self.heartbeats: list[Heartbeat] = []
@@ -50,6 +52,7 @@ class Attempts:
                 failures=self._failures,
                 threads=self._threads,
                 store=None if action.store is None else stores[action.store],
+                network=network,
             )
             for action in actions.values()
         }
@@ -108,6 +111,8 @@ class Attempts:
                 return _result(command, kind=ResultKind.SUCCEEDED, output=output, emits=emits)
             case Failed(error=error):
                 return _result(command, kind=ResultKind.FAILED, error=error)
+            case InDoubt(error=error):
+                return _result(command, kind=ResultKind.IN_DOUBT, error=error)
             case Deferred(emits=emits):
                 return _result(command, kind=ResultKind.DEFERRED, emits=emits)
             case _ as never:

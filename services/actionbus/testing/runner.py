@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
+import httpx
+
 from actionbus.contracts import identifiers
 from actionbus.contracts.commands import ActionCommand
 from actionbus.contracts.errors import DefinitionRefused, PayloadRefused, Refused, RunFailed
@@ -67,6 +69,7 @@ def run_workflow(
     signals: Sequence[Signal] = (),
     clock: FakeClock | None = None,
     stores: Mapping[str, str] | None = None,
+    network: httpx.AsyncBaseTransport | None = None,
     run_id: str = RUN_ID,
 ) -> Run[O]:
     """Run a workflow to its end, without Kafka and without waiting.
@@ -78,8 +81,9 @@ def run_workflow(
     that ends with ``ctx.answer_later()``: functions of its arguments, by actions or ids; where there is none, nobody
     answers. Each of ``signals`` comes when the run waits for it. Retries,
     timeouts and sleeps move ``clock`` instead of waiting. Of limits nothing is felt: no run waits for its turn.
-    ``stores`` are the URLs of the databases of transactional actions; a store that is not named is a SQLite database
-    in memory, new for each run. Raises PayloadRefused when the value does not fit the workflow's input, and
+    ``stores`` are the URLs of the databases that actions name; a store that is not named is a SQLite database
+    in memory, new for each run. ``network`` answers the calls of http actions, such as ``httpx.MockTransport(answer)``;
+    when left out they go out. Raises PayloadRefused when the value does not fit the workflow's input, and
     DefinitionRefused when the workflow cannot be run as written or does not use an action that is replaced.
 
     Inside a running event loop use ``await run_workflow_async(...)``.
@@ -99,6 +103,7 @@ def run_workflow(
             signals=signals,
             clock=clock,
             stores=stores,
+            network=network,
             run_id=run_id,
         )
     )
@@ -113,6 +118,7 @@ async def run_workflow_async(
     signals: Sequence[Signal] = (),
     clock: FakeClock | None = None,
     stores: Mapping[str, str] | None = None,
+    network: httpx.AsyncBaseTransport | None = None,
     run_id: str = RUN_ID,
 ) -> Run[O]:
     """The same as ``run_workflow``, in the event loop of the caller."""
@@ -120,7 +126,7 @@ async def run_workflow_async(
     functions, outside = _functions(workflow, known, actions), _functions(workflow, known, answers)
     urls = {each.store: MEMORY for each in known.values() if each.store is not None}
     async with Stores(urls | dict(stores or {})) as databases:
-        attempts = Attempts(known, functions, outside, databases)
+        attempts = Attempts(known, functions, outside, databases, network)
         try:
             driver = _Driver(workflow, attempts, Signals(workflow.graph, signals), clock or FakeClock())
             return await driver.drive(workflow.render_input(value), run_id)

@@ -3,6 +3,7 @@
 A command's place in the log counts as finished only when what is said about it is acknowledged.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -10,21 +11,23 @@ import structlog
 from actionbus.contracts import headers
 from actionbus.contracts.commands import ActionCommand
 from actionbus.contracts.dead_letters import dead_letter
+from actionbus.contracts.errors import ActionbusError, CommandDeadly
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.records import InRecord
 from actionbus.contracts.results import ActionResult
 from actionbus.kafka.codec import Codec
-from actionbus.process import metrics
+from actionbus.process import crashing, metrics
 from actionbus.worker import answers, outcomes
 from actionbus.worker.attempts import Attempt, Attempts, Claim
 from actionbus.worker.intake import Unreadable
-from actionbus.worker.outcomes import Done, ErrorType, Failed, Outcome
+from actionbus.worker.outcomes import Done, ErrorType, Failed, InDoubt, Outcome
 from actionbus.worker.replies import Place, Replies, Reply
 
 _TIMEOUTS: Final[dict[str, str]] = {
     ErrorType.TIMEOUT: "start_to_close",
     ErrorType.DEADLINE_PASSED: "deadline",
 }
+_OUTCOMES: Final = ("succeeded", "failed", "deferred", "in_doubt")
 
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +47,7 @@ class Answering:
         group: str,
         dead_letters: str,
         dead_letter_partitions: int,
+        published: Callable[[str], None] | None = None,
     ) -> None:
         self._action = action
         self._replies = replies
@@ -54,9 +58,11 @@ class Answering:
         self._group = group
         self._dead_letters = dead_letters
         self._dead_letter_partitions = dead_letter_partitions
-        self._durations = {
-            outcome: metrics.STEP_DURATION.labels(action, outcome) for outcome in ("succeeded", "failed", "deferred")
-        }
+        self._published = published  # told of each command whose result the brokers have
+        self._durations = {outcome: metrics.STEP_DURATION.labels(action, outcome) for outcome in _OUTCOMES}
+        # A series that is there from the beginning: the increase of one that begins with its first event is zero.
+        self._from_inbox = metrics.INBOX_DUPLICATES.labels(action)
+        self._timeouts = {error: metrics.STEP_TIMEOUTS.labels(kind) for error, kind in _TIMEOUTS.items()}
 
     def answer(self, attempt: Attempt, outcome: Outcome) -> None:
         """Send the result of an attempt; nothing when it was given up and answered before."""
@@ -66,7 +72,7 @@ class Answering:
             self.beat(attempt)  # for the attempt after it, or for whoever answers in its place
         attempt.answered = True
         result = answers.result(attempt.command, outcome, worker=self._worker, started_at=attempt.started_at)
-        self._count(outcome, result)
+        self._count(outcome, result, attempt.trace)
         self._send(attempt, result)
 
     def repeat(self, attempt: Attempt, result: ActionResult) -> None:
@@ -104,13 +110,34 @@ class Answering:
             answer = answers.record(self._codec, unreadable.result, headers.trace_of(record))
             self._replies.send(unreadable.reply_to, Reply(record=answer, settled=claim.finish))
 
-        letter = dead_letter(record, group=self._group, error=unreadable.error, largest=self._largest)
+        self._set_aside(record, unreadable.error, kept)
+
+    def quarantine(self, attempt: Attempt, record: InRecord, error: CommandDeadly) -> None:
+        """Keep a command that nobody survives, and answer that its attempt failed for good."""
+        metrics.DEAD_LETTERS.labels(self._action, "deadly").inc()
+        _log.error("a command is set aside", command=attempt.command.command_id, reason=str(error))
+
+        def kept() -> None:
+            self.answer(attempt, outcomes.failed(ErrorType.DEADLY, str(error)))
+
+        self._set_aside(record, error, kept)
+
+    def _set_aside(self, record: InRecord, error: ActionbusError, kept: Callable[[], None]) -> None:
+        letter = dead_letter(record, group=self._group, error=error, largest=self._largest)
         place = (self._dead_letters, record.partition % self._dead_letter_partitions)
-        self._replies.send(place, Reply(record=letter, settled=kept))
+
+        def settled() -> None:
+            crashing.visit(crashing.Point.LETTER_PUBLISHED)
+            kept()
+
+        self._replies.send(place, Reply(record=letter, settled=settled))
 
     def _send(self, attempt: Attempt, result: ActionResult) -> None:
         def settled() -> None:
+            crashing.visit(crashing.Point.RESULT_PUBLISHED)
             self._attempts.settle(attempt, result)
+            if self._published is not None:
+                self._published(result.command_id)
 
         def too_large() -> None:
             message = "output and emits are larger than the results topic takes"
@@ -121,23 +148,23 @@ class Answering:
         reply = Reply(record=record, settled=settled, too_large=too_large if result.error is None else None)
         self._replies.send(_reply_to(attempt.command), reply)
 
-    def _count(self, outcome: Outcome, result: ActionResult) -> None:
+    def _count(self, outcome: Outcome, result: ActionResult, trace: str | None) -> None:
         seconds = max(0, result.finished_at - result.started_at) / 1000
-        self._durations[result.kind.value].observe(seconds)
+        self._durations[result.kind.value].observe(seconds, metrics.example(trace))
         if outcome.repeated:
-            metrics.INBOX_DUPLICATES.labels(self._action).inc()
-        if not isinstance(outcome, Failed):
+            self._from_inbox.inc()
+        if not isinstance(outcome, Failed | InDoubt):
             return
         error = outcome.error
         _log.info(
-            "an attempt failed",
+            "an attempt failed" if isinstance(outcome, Failed) else "an attempt is in doubt",
             command=result.command_id,
             type=error.type,
             reason=error.message,
             retryable=error.retryable,
         )
-        if error.type in _TIMEOUTS:
-            metrics.STEP_TIMEOUTS.labels(_TIMEOUTS[error.type]).inc()
+        if error.type in self._timeouts:
+            self._timeouts[error.type].inc()
 
 
 def _reply_to(command: ActionCommand) -> Place:

@@ -9,7 +9,7 @@ from actionbus.contracts.model import trusted
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.results import ActionResult, ResultKind
 from actionbus.kafka.codec import Codec
-from actionbus.worker.outcomes import Deferred, Done, Failed, Outcome
+from actionbus.worker.outcomes import Deferred, Done, Failed, InDoubt, Outcome
 
 SOURCE: Final = "worker"
 _result = trusted(ActionResult)
@@ -33,10 +33,10 @@ def result(command: ActionCommand, outcome: Outcome, *, worker: str, started_at:
                 started_at=started_at,
                 finished_at=now_ms(),
             )
-        case Failed(error=error):
+        case Failed(error=error) | InDoubt(error=error):
             return ActionResult(
                 **_known(command),
-                kind=ResultKind.FAILED,
+                kind=ResultKind.FAILED if isinstance(outcome, Failed) else ResultKind.IN_DOUBT,
                 worker=worker,
                 error=error,
                 started_at=started_at,

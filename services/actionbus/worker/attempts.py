@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from actionbus.contracts.commands import ActionCommand
+from actionbus.contracts.records import InRecord
 from actionbus.contracts.results import ActionResult
 from actionbus.sdk.context import ActionContext
 from actionbus.worker.offsets import Progress
@@ -21,6 +22,16 @@ class Claim:
 
     progress: Progress
     offset: int
+
+    @property
+    def suspected(self) -> bool:
+        """Whether an owner that was killed may have been at work on it."""
+        return self.progress.suspected(self.offset)
+
+    @property
+    def times_begun(self) -> int:
+        """How often it was begun under suspicion by owners that were killed before it ended."""
+        return self.progress.times_begun(self.offset)
 
     def finish(self) -> None:
         """Nothing more is to be done about the record."""
@@ -34,6 +45,7 @@ class Attempt:
     command: ActionCommand
     claims: list[Claim]
     trace: str | None = None
+    suspect: InRecord | None = None  # as it was found, where it may have killed the worker that had it before
     started_at: int = 0  # epoch milliseconds; 0 while it waits
     task: Task[None] | None = None
     due: bool = False  # its task is made and has not taken its first step: cancelled now, it would never run at all
@@ -89,6 +101,14 @@ class Attempts:
         attempt.cancelled = True
         attempt.stop()
         return True
+
+    def holds(self, attempt: Attempt) -> bool:
+        """Whether the attempt is in hand: not finished, or its answer is not acknowledged."""
+        return self.in_hand.get(attempt.command.command_id) is attempt
+
+    def forget(self, attempt: Attempt) -> None:
+        """Let go of a command that was not begun: whoever holds its partition gets it again."""
+        self.in_hand.pop(attempt.command.command_id, None)
 
     def settle(self, attempt: Attempt, result: ActionResult) -> None:
         """The result is acknowledged: the command's places in the log are finished, its answer is remembered."""

@@ -14,6 +14,7 @@ from actionbus.contracts.records import InRecord
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.codec import Codec
 from actionbus.kafka.reader import PartitionReader
+from actionbus.process import metrics
 from actionbus.worker.attempts import Attempts
 
 _log = structlog.get_logger(__name__)
@@ -39,6 +40,7 @@ def _obey(record: InRecord, codec: Codec, attempts: Attempts) -> None:
     try:
         word = codec.decode(WorkerControl, record.value)
     except RecordUnreadable as error:
+        metrics.RECORDS_IGNORED.labels("control").inc()
         _log.warning("a word to workers cannot be read", offset=record.offset, reason=str(error))
         return
     match word.kind:

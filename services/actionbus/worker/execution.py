@@ -7,6 +7,8 @@ import asyncio
 import time
 from typing import Any, Final
 
+import httpx
+
 from actionbus.contracts.commands import CommandKind
 from actionbus.contracts.definitions import Effect
 from actionbus.contracts.errors import PayloadRefused
@@ -14,12 +16,13 @@ from actionbus.contracts.limits import Limits
 from actionbus.contracts.results import Emit
 from actionbus.sdk.action import Action
 from actionbus.sdk.context import ActionContext
-from actionbus.sdk.errors import AnswerLater
-from actionbus.worker import inbox, outcomes
+from actionbus.sdk.errors import AnswerLater, OutcomeUnknown
+from actionbus.worker import calls, inbox, once, outcomes
 from actionbus.worker.attempts import Attempt
 from actionbus.worker.failures import Failures
 from actionbus.worker.guarded_session import GuardedSession
-from actionbus.worker.outcomes import Deferred, Done, ErrorType, Failed, Outcome
+from actionbus.worker.outcomes import Deferred, Done, ErrorType, Failed, InDoubt, Outcome
+from actionbus.worker.processes import Processes
 from actionbus.worker.stores import Store
 from actionbus.worker.threads import Threads
 
@@ -32,22 +35,37 @@ class Execution:
     """How the commands of one action are carried out in this process."""
 
     def __init__(
-        self, action: Action[..., Any], *, limits: Limits, failures: Failures, threads: Threads, store: Store | None
+        self,
+        action: Action[..., Any],
+        *,
+        limits: Limits,
+        failures: Failures,
+        threads: Threads,
+        store: Store | None,
+        processes: Processes | None = None,
+        network: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.action = action
         self._limits = limits
         self._failures = failures
         self._threads = threads
         self._store = store
+        self._processes = processes
+        self._network = network  # made when it is needed: it reads the certificates of the machine
+        self._asks_once = action.spec.asks_once
 
     @property
     def busy_threads(self) -> int:
         """Plain functions that have not returned, whether anybody waits for them or not."""
         return self._threads.busy
 
-    def close(self) -> None:
-        """Let the threads go."""
+    async def close(self) -> None:
+        """Let the threads go, end the processes, and close the connections to peers."""
         self._threads.close()
+        if self._processes is not None:
+            await self._processes.close()
+        if self._network is not None:
+            await self._network.aclose()
 
     async def perform(self, attempt: Attempt) -> Outcome:
         """What becomes of an attempt. Raises CancelledError only when the worker itself ends."""
@@ -61,6 +79,10 @@ class Execution:
                 outcome = await inbox.perform(
                     self._store, command, lambda session, data: self._run(attempt, data, session)
                 )
+            elif self.action.effect is Effect.AT_MOST_ONCE and self._store is not None and not command.template:
+                outcome = await once.perform(self._store, command, lambda: self._run(attempt, command.input, None))
+            elif self.action.effect is Effect.HTTP and self._store is not None and not command.template:
+                outcome = await self._calling(attempt, self._store)
             elif command.template:
                 message = f"the undone step is transactional, so its undo {self.action.id} has to be, too"
                 outcome = outcomes.failed(ErrorType.INPUT_REFUSED, message)
@@ -83,7 +105,25 @@ class Execution:
         silence = attempt.command.heartbeat_ms or self.action.heartbeat_ms
         return HEARTBEAT_EVERY_MS if silence is None else silence // HEARTBEATS_PER_TIMEOUT
 
-    async def _run(self, attempt: Attempt, data: bytes, session: GuardedSession | None) -> Outcome:
+    async def _calling(self, attempt: Attempt, store: Store) -> Outcome:
+        """An attempt that calls over HTTP: what went wrong with a call counts, also where its code went on."""
+        action = self.action
+        self._network = self._network or httpx.AsyncHTTPTransport()
+        made = calls.Calls(store, attempt.command, self._network, key=action.key, window_ms=action.window_ms)
+        async with made.client() as client:
+            outcome = await self._run(attempt, attempt.command.input, None, client)
+        if made.trouble is None or isinstance(outcome, InDoubt):
+            return outcome
+        unknown = isinstance(made.trouble, OutcomeUnknown)
+        return (self._failures.doubt if unknown else self._failures.of)(made.trouble)
+
+    async def _run(
+        self,
+        attempt: Attempt,
+        data: bytes,
+        session: GuardedSession | None,
+        client: httpx.AsyncClient | None = None,
+    ) -> Outcome:
         try:
             arguments = self.action.parse(data)
         except PayloadRefused as error:
@@ -92,6 +132,7 @@ class Execution:
             attempt.command,
             emits=self.action.emits,
             session=session,
+            http=client,
             beats=attempt.beats,
             heartbeat_bytes=self._limits.heartbeat_bytes,
         )
@@ -102,7 +143,8 @@ class Execution:
         try:
             return await self._outcome(attempt, context, arguments)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever user code raises is a failed attempt
-            return self._failures.of(error)
+            unknown = isinstance(error, OutcomeUnknown) and session is None  # else it was rolled back, and is known
+            return (self._failures.doubt if unknown else self._failures.of)(error)
         except asyncio.CancelledError as error:
             if _stopped_by_us(attempt):
                 return self._calmed(attempt)
@@ -113,6 +155,11 @@ class Execution:
             timer.cancel()
 
     async def _outcome(self, attempt: Attempt, context: ActionContext, arguments: dict[str, Any]) -> Outcome:
+        if self._processes is not None:
+            outcome = self._checked(await self._processes.run(attempt.command, attempt.beats))
+            if isinstance(outcome, Failed) and outcome.error.type == ErrorType.PROCESS_DIED and self._asks_once:
+                return outcomes.in_doubt(outcome.error.message)
+            return outcome
         try:
             value = await self._call(context, arguments)
         except AnswerLater:
@@ -136,6 +183,18 @@ class Execution:
                 return self._refused(ErrorType.OUTPUT_REFUSED, error)
         return self._too_large(output, emits) or Done(output=output, emits=emits)
 
+    def _checked(self, outcome: Outcome) -> Outcome:
+        """What a process answered, held to the limits and secrets of this one."""
+        match outcome:
+            case Done(output=output, emits=emits):
+                return self._too_large(output, emits) or outcome
+            case Deferred(emits=emits):
+                return self._too_large(b"", emits) or outcome
+            case Failed():
+                return self._failures.bounded(outcome)
+            case InDoubt(error=error):
+                return InDoubt(error=self._failures.bounded(Failed(error=error)).error)
+
     def _too_large(self, output: bytes, emits: tuple[Emit, ...]) -> Failed | None:
         limits = self._limits
         emitted = sum(map(_size, emits))
@@ -153,19 +212,20 @@ class Execution:
     def _refused(self, kind: ErrorType, error: PayloadRefused) -> Failed:
         return self._failures.bounded(outcomes.failed(kind, str(error)))
 
-    def _calmed(self, attempt: Attempt) -> Failed:
+    def _calmed(self, attempt: Attempt) -> Outcome:
         task = asyncio.current_task()
         if task is not None:
             task.uncancel()
         return self.stopped(attempt)
 
-    def stopped(self, attempt: Attempt) -> Failed:
+    def stopped(self, attempt: Attempt) -> Outcome:
         """What is answered for an attempt that was asked to stop."""
         if attempt.cancelled:
             return outcomes.failed(ErrorType.CANCELLED, "nobody waited for the result any more")
-        return outcomes.failed(
-            ErrorType.TIMEOUT, f"the attempt ran longer than {self.seconds(attempt):g} s", retryable=True
-        )
+        message = f"the attempt ran longer than {self.seconds(attempt):g} s"
+        if self._asks_once:
+            return outcomes.in_doubt(f"{message}, and what it had done by then nobody knows")
+        return outcomes.failed(ErrorType.TIMEOUT, message, retryable=True)
 
 
 def _expire(attempt: Attempt) -> None:

@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.results import ActionError
 from actionbus.sdk import errors
-from actionbus.worker import outcomes
-from actionbus.worker.outcomes import ErrorType, Failed
+from actionbus.worker import outcomes, transactions
+from actionbus.worker.outcomes import ErrorType, Failed, InDoubt
 
 HIDDEN: Final = "***"
 SHORTEST_SECRET: Final = 4  # hiding shorter ones would tear ordinary words apart and hide nothing
@@ -34,7 +34,7 @@ class Failures:
 
     def of(self, error: BaseException) -> Failed:
         """The failure that an exception of user code means."""
-        if isinstance(error, DBAPIError) and error.connection_invalidated:
+        if isinstance(error, DBAPIError) and transactions.away(error):
             return self.bounded(outcomes.failed(ErrorType.STORE_UNAVAILABLE, _message(error), retryable=True))
         described = errors.describe(error)
         if not isinstance(error, errors.ActionFailed):
@@ -63,6 +63,10 @@ class Failures:
             ),
             repeated=failed.repeated,
         )
+
+    def doubt(self, error: BaseException) -> InDoubt:
+        """What it means that user code says it does not know."""
+        return InDoubt(error=self.of(error).error)
 
     def _hide(self, text: str) -> str:
         for secret in self._secrets:

@@ -10,31 +10,23 @@ A commit whose outcome is unknown is settled by going through the protocol once 
 user code runs again. What user code does besides, and how exceptions become failures, is not decided here.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
-from typing import Final
-
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from actionbus.contracts import identifiers, payloads, templates
 from actionbus.contracts.commands import ActionCommand, CommandKind
 from actionbus.contracts.errors import Doubt, Refused
-from actionbus.worker import inbox_table, outcomes
+from actionbus.kafka.codec import to_json
+from actionbus.process import crashing
+from actionbus.worker import inbox_table, outbox_table, outcomes, transactions
 from actionbus.worker.guarded_session import GuardedSession
 from actionbus.worker.inbox_table import Status
-from actionbus.worker.outcomes import Deferred, Done, ErrorType, Failed, Outcome
+from actionbus.worker.outcomes import Deferred, Done, ErrorType, Outcome
 from actionbus.worker.stores import Store
+from actionbus.worker.transactions import PATIENCE_SECONDS, answering
 
 Work = Callable[[GuardedSession, bytes], Awaitable[Outcome]]
 """User code: given the session and the input, it says what became of it. It does not raise but when it is cancelled."""
-
-PATIENCE_SECONDS: Final = 20.0  # a database that restarts costs a delay and no attempt, if it is back within this
-BACKOFF_SECONDS: Final = 0.1
-BACKOFF_CAP_SECONDS: Final = 2.0
-STATEMENT_SECONDS: Final = 45.0  # beyond the server's own timeouts: silence for this long means a lost connection
 
 
 async def perform(store: Store, command: ActionCommand, work: Work, *, patience: float = PATIENCE_SECONDS) -> Outcome:
@@ -43,28 +35,32 @@ async def perform(store: Store, command: ActionCommand, work: Work, *, patience:
     Raises what the database raises about the user's writes at commit (a deferred constraint, for example); nothing is
     committed then. ``patience`` is in seconds: for so long an unreachable database is tried again.
     """
-    loop = asyncio.get_running_loop()
-    until = loop.time() + patience
-    pause = BACKOFF_SECONDS
-    async with store.slots:
-        while True:
-            try:
-                async with _transaction(store) as session:
-                    async with _answering():
-                        await store.allow(session, command.start_to_close_ms)
-                    return await _round(session, command, work)
-            except Doubt as error:
-                if loop.time() + pause > until:
-                    return _gave_up(store, error)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, BACKOFF_CAP_SECONDS)
+
+    async def one_round(session: GuardedSession) -> Outcome:
+        async with answering():
+            await store.allow(session, command.start_to_close_ms)
+        return await _round(session, command, noted if store.outbox else work)
+
+    async def noted(session: GuardedSession, data: bytes) -> Outcome:
+        outcome = await work(session, data)
+        if isinstance(outcome, Done | Deferred):
+            undo = command.kind is CommandKind.COMPENSATE
+            key = command.step_key + (f"/{identifiers.UNDO}" if undo else "")
+            slim = command.replace(input=b"{}", original_output=None, heartbeat_details=None)
+            await outbox_table.add(session, command.command_id, key, to_json(slim))
+        return outcome
+
+    try:
+        return await transactions.patiently(store, one_round, patience=patience)
+    except Doubt as error:
+        return transactions.gave_up(store, error)
 
 
 async def _round(session: GuardedSession, command: ActionCommand, work: Work) -> Outcome:
     if command.kind is CommandKind.COMPENSATE:
         return await _compensate(session, command, work)
     key = command.step_key
-    async with _answering():
+    async with answering():
         if not await _claim(session, key, command):
             return await _recall(session, key, command)
     return await _work(session, key, command, command.input, work)
@@ -72,13 +68,15 @@ async def _round(session: GuardedSession, command: ActionCommand, work: Work) ->
 
 async def _compensate(session: GuardedSession, command: ActionCommand, work: Work) -> Outcome:
     data = command.input
-    async with _answering():
+    async with answering():
         if command.template:
             cancelled = Status.CANCELLED
             if await inbox_table.insert(
                 session, command.step_key, cancelled, command.command_id, None, unless=command.step_key
             ):
+                crashing.visit(crashing.Point.CANCEL_INSERTED)
                 await session.settle()
+                crashing.visit(crashing.Point.CANCEL_COMMITTED)
                 return Done(output=outcomes.NEVER_HAPPENED)
             row = (await inbox_table.find(session, command.step_key)).get(command.step_key)
             if row is None:
@@ -102,7 +100,7 @@ def _undo_input(command: ActionCommand, step: Outcome) -> bytes:
 async def _claim(session: GuardedSession, key: str, command: ActionCommand) -> bool:
     """Insert the row that the effect stands or falls with, unless this very command has failed for good already."""
     return await inbox_table.insert(
-        session, key, Status.DONE, command.command_id, _hash(command), unless=command.command_id
+        session, key, Status.DONE, command.command_id, input_hash(command), unless=command.command_id
     )
 
 
@@ -113,7 +111,7 @@ async def _recall(session: GuardedSession, key: str, command: ActionCommand) -> 
         raise Doubt("the row that was in the way was removed meanwhile")
     if row.status is Status.CANCELLED:
         return outcomes.failed(ErrorType.CANCELLED, "the step was compensated before this attempt could begin")
-    if row.input_hash != _hash(command):
+    if row.input_hash != input_hash(command):
         return outcomes.failed(
             ErrorType.INPUT_REFUSED, f"the inbox holds {row.key} with another action or input: the id was used twice"
         )
@@ -121,52 +119,28 @@ async def _recall(session: GuardedSession, key: str, command: ActionCommand) -> 
 
 
 async def _work(session: GuardedSession, key: str, command: ActionCommand, data: bytes, work: Work) -> Outcome:
+    crashing.visit(crashing.Point.INBOX_CLAIMED)
     outcome = await work(session, data)
     if isinstance(outcome, Done | Deferred):
         if not await inbox_table.store(session, key, outcome):
             raise Refused("the inbox row is gone: user code ended the transaction behind ctx.db; nothing was committed")
-        async with _answering():
-            await session.settle()
+        crashing.visit(crashing.Point.CODE_RETURNED)
+        async with answering():
+            await crashing.sent(crashing.Point.COMMIT_SENT, session.settle())
+        undo = command.kind is CommandKind.COMPENSATE
+        crashing.visit(crashing.Point.COMMITTED_UNDO if undo else crashing.Point.COMMITTED_STEP)
     elif not outcome.error.retryable:
-        async with _answering():
+        async with answering():
             await session.start_over()
             await inbox_table.insert(
-                session, command.command_id, Status.FAILED, command.command_id, _hash(command), unless=key
+                session, command.command_id, Status.FAILED, command.command_id, input_hash(command), unless=key
             )
             await inbox_table.store(session, command.command_id, outcome)
             await session.settle()
+        crashing.visit(crashing.Point.COMMITTED_FAILURE)
     return outcome
 
 
-def _hash(command: ActionCommand) -> str:
+def input_hash(command: ActionCommand) -> str:
+    """What a row holds against a key that is used twice: SHA-256 of action and input."""
     return sha256(command.action.encode() + b"\x00" + command.input).hexdigest()
-
-
-@asynccontextmanager
-async def _transaction(store: Store) -> AsyncGenerator[GuardedSession]:
-    session = GuardedSession(store.engine)
-    try:
-        yield session
-    finally:
-        with suppress(DBAPIError, OSError):  # then the connection is gone, and with it the transaction
-            await session.discard()
-
-
-@asynccontextmanager
-async def _answering() -> AsyncGenerator[None]:
-    """Turn a database that does not answer into Doubt: nothing began, or who knows what was committed."""
-    try:
-        async with asyncio.timeout(STATEMENT_SECONDS):
-            yield
-    except (OperationalError, InterfaceError, PoolTimeout, OSError, TimeoutError) as error:
-        raise Doubt(str(error)) from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Doubt(str(error)) from error
-        raise
-
-
-def _gave_up(store: Store, error: Doubt) -> Failed:
-    return outcomes.failed(
-        ErrorType.STORE_UNAVAILABLE, f"the database {store.name} does not answer: {error}", retryable=True
-    )

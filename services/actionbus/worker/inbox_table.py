@@ -4,18 +4,15 @@ The table stands in the user's database, beside the rows that it vouches for. do
 """
 
 import time
-from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, MetaData, Row, Table, Text, inspect, select, text, update
+from sqlalchemy import BigInteger, Column, MetaData, Row, Table, Text, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from actionbus.contracts import payloads
-from actionbus.contracts.errors import Conflict
-from actionbus.contracts.results import ActionError, Emit
-from actionbus.worker.outcomes import Deferred, Done, Failed, Outcome
+from actionbus.worker import owned_table, stored
+from actionbus.worker.outcomes import Deferred, Outcome
 
 TABLE: Final = "actionbus_inbox"
 CREATE_LOCK: Final = 0x616374696F6E  # "action": workers that start together make the table one after the other
@@ -67,22 +64,12 @@ class Entry:
 
     def outcome(self) -> Outcome:
         """What is stored in a DONE, DEFERRED or FAILED row."""
-        stored = payloads.decode((self.result or "{}").encode())
-        if self.status is Status.FAILED:
-            return Failed(error=_read_error(stored["error"]), repeated=True)
-        if self.status is Status.DEFERRED:
-            return Deferred(emits=_read_emits(stored["emits"]), repeated=True)
-        return Done(output=payloads.encode(stored["output"]), emits=_read_emits(stored["emits"]), repeated=True)
+        return stored.read(self.result or "{}")
 
 
 async def create(connection: AsyncConnection) -> None:
     """Make the table if it is not there; raises Conflict when there is another table of that name."""
-    if connection.dialect.name == "postgresql":
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CREATE_LOCK})
-    await connection.run_sync(METADATA.create_all)
-    found = await connection.run_sync(lambda sync: inspect(sync).get_columns(TABLE))
-    if {column["name"] for column in found} != set(INBOX.columns.keys()):
-        raise Conflict(f"the database has a table {TABLE} that is not ours")
+    await owned_table.create(connection, INBOX, CREATE_LOCK)
 
 
 async def insert(
@@ -113,59 +100,12 @@ async def find(session: AsyncSession, *keys: str) -> dict[str, Entry]:
 
 async def store(session: AsyncSession, key: str, outcome: Outcome) -> bool:
     """Write the outcome into the row of this transaction; False when the row is not there any more."""
-    stored = {"result": _result(outcome)}
+    values = {"result": stored.write(outcome)}
     if isinstance(outcome, Deferred):
-        stored["status"] = Status.DEFERRED.value
-    written = await session.execute(update(INBOX).where(INBOX.c.key == key).values(stored).returning(INBOX.c.key))
+        values["status"] = Status.DEFERRED.value
+    written = await session.execute(update(INBOX).where(INBOX.c.key == key).values(values).returning(INBOX.c.key))
     return written.first() is not None
 
 
 def _entry(row: Row[Any]) -> Entry:
     return Entry(key=row.key, status=Status(row.status), input_hash=row.input_hash, result=row.result)
-
-
-def _result(outcome: Outcome) -> str:
-    match outcome:
-        case Done(output=output, emits=emits):
-            stored = {"output": payloads.decode(output), "emits": [_emit(each) for each in emits]}
-        case Deferred(emits=emits):
-            stored = {"emits": [_emit(each) for each in emits]}
-        case Failed(error=error):
-            fields = error.model_dump(exclude={"details"})
-            details = None if error.details is None else payloads.decode(error.details)
-            stored = {"error": fields | {"details": details}}
-    return payloads.encode(stored).decode()
-
-
-def _emit(emit: Emit) -> dict[str, Any]:
-    return {
-        "topic": emit.topic,
-        "key": _base64(emit.key),
-        "value": _base64(emit.value),
-        "headers": {name: _base64(value) for name, value in emit.headers.items()},
-    }
-
-
-def _base64(data: bytes | None) -> str | None:
-    return None if data is None else b64encode(data).decode()
-
-
-def _bytes(text_: str | None) -> bytes | None:
-    return None if text_ is None else b64decode(text_)
-
-
-def _read_emits(stored: list[dict[str, Any]]) -> tuple[Emit, ...]:
-    return tuple(
-        Emit(
-            topic=each["topic"],
-            key=_bytes(each["key"]),
-            value=_bytes(each["value"]),
-            headers={name: b64decode(value) for name, value in each["headers"].items()},
-        )
-        for each in stored
-    )
-
-
-def _read_error(stored: dict[str, Any]) -> ActionError:
-    details = stored.pop("details", None)
-    return ActionError(**stored, details=None if details is None else payloads.encode(details))

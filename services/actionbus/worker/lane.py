@@ -15,15 +15,18 @@ import structlog
 from actionbus.contracts import headers
 from actionbus.contracts.commands import CommandKind
 from actionbus.contracts.errors import Unavailable
+from actionbus.contracts.limits import DEFAULT_LIMITS
 from actionbus.contracts.records import InRecord
-from actionbus.process import metrics
+from actionbus.process import crashing, logs, metrics
+from actionbus.process.tracing import SILENT, Spans
 from actionbus.worker import answers, outcomes
 from actionbus.worker.answering import Answering
 from actionbus.worker.attempts import Attempt, Attempts, Claim
 from actionbus.worker.execution import Execution
 from actionbus.worker.holdings import POLL_RECORDS, Holdings
 from actionbus.worker.intake import Intake, Unreadable
-from actionbus.worker.outcomes import ErrorType
+from actionbus.worker.outcomes import ErrorType, Failed, InDoubt, Outcome
+from actionbus.worker.probation import Probation
 
 POLL_MS: Final = 200  # how long a reading waits for records; a stop or a rebalance is noticed in this time
 QUEUE_BYTES: Final = 16_777_216  # of commands that wait for a slot
@@ -50,6 +53,8 @@ class Lane:
         attempts: Attempts,
         answering: Answering,
         concurrency: int,
+        crashes: int = DEFAULT_LIMITS.command_crashes,
+        spans: Spans = SILENT,
     ) -> None:
         self._action = execution.action.id
         self._execution = execution
@@ -58,9 +63,13 @@ class Lane:
         self._attempts = attempts
         self._answering = answering
         self._concurrency = concurrency
+        self._spans = spans
+        self._topic, self._group = holdings.topic, holdings.group
         self._queue: deque[tuple[Attempt, int]] = deque()  # with the bytes of the command
         self._queued_bytes = 0
         self._running: set[Attempt] = set()
+        self._probation = Probation(holdings, answering, attempts, crashes=crashes, start=self._start)
+        self._admitting: asyncio.Task[None] | None = None
         self._slot_freed = asyncio.Event()
         self._stop = asyncio.Event()
         self._broken: BaseException | None = None
@@ -95,7 +104,7 @@ class Lane:
                 await asyncio.gather(*helpers, return_exceptions=True)
                 await self._end_running()
             with suppress(Unavailable):
-                await self._holdings.commit()
+                await self._holdings.commit(leaving=True)
 
     async def _read(self, room: int) -> None:
         if self._broken is not None:
@@ -123,12 +132,13 @@ class Lane:
 
     def _take(self, record: InRecord, claim: Claim) -> None:
         command = self._intake.read(record)
+        crashing.visit(crashing.Point.COMMAND_READ)
         if isinstance(command, Unreadable):
             self._answering.set_aside(record, claim, command)
             return
         if self._attempts.join(command.command_id, claim):
             return
-        attempt = Attempt(command, [claim], headers.trace_of(record))
+        attempt = Attempt(command, [claim], headers.trace_of(record), record if claim.suspected else None)
         self._attempts.in_hand[command.command_id] = attempt
         known = self._attempts.result_of(command.command_id)
         if known is not None:
@@ -148,36 +158,66 @@ class Lane:
             if any(map(self._holdings.holds, attempt.claims)):
                 kept.append((attempt, size))
             else:
-                del self._attempts.in_hand[attempt.command.command_id]
+                self._attempts.forget(attempt)
         self._queue = kept
         self._queued_bytes = sum(size for _, size in kept)
 
     def _fill(self) -> None:
-        if self._stop.is_set():  # a reading may still be waiting for records when the stop comes
+        # A reading may still be waiting for records when the stop comes.
+        if self._stop.is_set() or self._admitting is not None:
             return
-        loop = asyncio.get_running_loop()
-        while self._queue and max(len(self._running), self._execution.busy_threads) < self._concurrency:
-            attempt, size = self._queue.popleft()
-            self._queued_bytes -= size
-            self._running.add(attempt)
-            attempt.due = True
-            attempt.task = loop.create_task(self._carry_out(attempt))
+        while self._queue and (free := self._free_slots()) > 0:
+            if self._suspect_is_next():
+                while self._suspect_is_next() and free > 0:
+                    self._probation.take(self._next())
+                    free -= 1
+                self._admitting = asyncio.get_running_loop().create_task(self._admit())
+                return
+            self._start(self._next())
+
+    def _suspect_is_next(self) -> bool:
+        return bool(self._queue) and self._queue[0][0].suspect is not None
+
+    def _free_slots(self) -> int:
+        return self._concurrency - max(len(self._running), self._execution.busy_threads)
+
+    def _next(self) -> Attempt:
+        attempt, size = self._queue.popleft()
+        self._queued_bytes -= size
+        return attempt
+
+    def _start(self, attempt: Attempt) -> None:
+        self._running.add(attempt)
+        attempt.due = True
+        attempt.task = asyncio.get_running_loop().create_task(self._carry_out(attempt))
+
+    async def _admit(self) -> None:
+        try:
+            await self._probation.admit()
+        except Exception as error:  # noqa: BLE001 - our own mistake, which must not pass as commands that wait
+            self._broken = error
+        finally:
+            self._admitting = None
+            self._slot_freed.set()
+            self._fill()
 
     async def _carry_out(self, attempt: Attempt) -> None:
         attempt.due = False
         command = attempt.command
-        structlog.contextvars.bind_contextvars(run_id=command.run_id, step=command.step, attempt=command.attempt)
         attempt.started_at = answers.now_ms()
-        self._waiting_time.observe(max(0, attempt.started_at - command.issued_at) / 1000)
+        waited = max(0, attempt.started_at - command.issued_at) / 1000
+        self._waiting_time.observe(waited, metrics.example(attempt.trace))
         if command.attempt > 1:
             self._retries.inc()
         try:
-            if command.kind is CommandKind.UNKNOWN:
-                message = "this worker does not know this kind of command; a newer one may"
-                outcome = outcomes.failed(ErrorType.UNKNOWN_KIND, message, retryable=True)
-            else:
-                outcome = await self._execution.perform(attempt)
-            self._answering.answer(attempt, outcome)
+            with self._spans.doing(command, attempt.trace, topic=self._topic, group=self._group) as doing:
+                attempt.trace = doing.trace
+                structlog.contextvars.bind_contextvars(**logs.about_command(command, doing.trace))
+                outcome = await self._outcome(attempt)
+                if isinstance(outcome, Failed | InDoubt):
+                    doing.failed(outcome.error.type, outcome.error.message)
+                crashing.visit(crashing.Point.RESULT_UNSENT)
+                self._answering.answer(attempt, outcome)
         except Exception as error:  # noqa: BLE001 - no outcome: our own mistake, which must not pass as a quiet slot
             self._broken = error
         finally:
@@ -185,6 +225,12 @@ class Lane:
             self._slot_freed.set()
             if self._queue:
                 self._fill()
+
+    async def _outcome(self, attempt: Attempt) -> Outcome:
+        if attempt.command.kind is CommandKind.UNKNOWN:
+            message = "this worker does not know this kind of command; a newer one may"
+            return outcomes.failed(ErrorType.UNKNOWN_KIND, message, retryable=True)
+        return await self._execution.perform(attempt)
 
     async def _commit_on(self) -> None:
         while True:
@@ -217,7 +263,9 @@ class Lane:
             if attempt.stopped_at and now - attempt.stopped_at > STUCK_MS:
                 if not attempt.answered:
                     _log.error(
-                        "code does not end after its time", action=self._action, command=attempt.command.command_id
+                        "code does not end after its time",
+                        command=attempt.command.command_id,
+                        **logs.about_command(attempt.command, attempt.trace),
                     )
                 self._answering.answer(attempt, self._execution.stopped(attempt))
                 given_up += 1
@@ -226,8 +274,11 @@ class Lane:
 
     async def _finish(self, until: float) -> None:
         """Take nothing more, let what runs end, and see the answers acknowledged; polling goes on meanwhile."""
+        if self._admitting is not None:
+            self._admitting.cancel()
+        self._probation.leave()
         for attempt, _ in self._queue:
-            del self._attempts.in_hand[attempt.command.command_id]
+            self._attempts.forget(attempt)
         self._queue.clear()
         loop = asyncio.get_running_loop()
         while (self._running or self._attempts.unsettled(self._action)) and loop.time() < until:
@@ -243,4 +294,4 @@ class Lane:
                 "attempts did not end in time and will be delivered again", action=self._action, count=len(tasks)
             )
             await asyncio.wait(tasks, timeout=ENDING_SECONDS)
-        self._execution.close()
+        await self._execution.close()

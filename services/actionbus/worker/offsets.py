@@ -1,32 +1,18 @@
-"""What of one partition is done: a finished prefix, and the finished offsets above it, packed into commit metadata.
+"""What of one partition is done: a finished prefix, and the finished offsets above it.
 
-Kafka keeps one number per group and partition, everything below which is done. Commands finish out of order, so the
-offsets above that number which are done as well travel in the metadata of the commit. A restart then repeats only what
-was unfinished. Pure: reading, committing and pausing are done by the lane.
-
-Format of the metadata: ``ab1:`` and base64 of LEB128 numbers, the lengths of runs that are open and done in turn,
-beginning with an open run at the committed offset and ending with a done one. Everything above the last run is open.
+Commands finish out of order, so the offsets above the committed one which are done as well travel beside it, in the
+metadata of the commit. A restart then repeats only what was unfinished. What an owner that was killed may have begun is
+suspected of having killed it: it is begun again only once that stands beside the offset, and so is counted. Pure:
+reading, committing and pausing are done by the lane.
 """
 
-import binascii
-from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
-MARK: Final = "ab1:"
-_VARINT_BITS: Final = 7
+from actionbus.worker import metadata
+from actionbus.worker.metadata import Memo, Position, Run
 
-Run = tuple[int, int]  # first offset, and the one after the last
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """What is committed for a partition: the lowest offset that is not done, and what is done above it."""
-
-    offset: int
-    metadata: str = ""
+_BYTES_PER_MARK: Final = 8  # base64 of two numbers: a distance of up to 2^35, and how often
 
 
 class Progress:
@@ -34,9 +20,16 @@ class Progress:
 
     def __init__(self, committed: Position, *, metadata_bytes: int) -> None:
         self._limit = metadata_bytes
+        self._marks = metadata_bytes // (8 * _BYTES_PER_MARK)  # an eighth of the metadata is theirs
         self._next = committed.offset  # the offset after the highest received one
         self._open: set[int] = set()
-        self._done_before = deque(decode(committed))  # finished by an earlier owner, not yet read again
+        before = metadata.read(committed)
+        self._done_before = deque(before.done)  # finished by an earlier owner, not yet read again
+        self._begun = dict(before.begun)  # how often each was begun while it was suspected
+        self._begun_here: set[int] = set()
+        self._suspected_below = 0
+        self.deserted = before.held
+        """Whether the owner before this one was killed, or could not say that it left."""
 
     @property
     def unfinished(self) -> int:
@@ -59,22 +52,48 @@ class Progress:
         self._open.add(offset)
         return True
 
+    def suspect_below(self, offset: int) -> None:
+        """Note where the log ended when the partition came: an earlier owner can have begun nothing above it."""
+        self._suspected_below = offset
+
+    def suspected(self, offset: int) -> bool:
+        """Whether an owner that was killed may have been at work on it."""
+        return offset < self._suspected_below or offset in self._begun
+
+    def times_begun(self, offset: int) -> int:
+        """How often it was begun under suspicion by owners that were killed before it ended."""
+        return self._begun.get(offset, 0)
+
+    def begin(self, offset: int) -> bool:
+        """Count that a suspected record is begun, once; False when the metadata has no room to say so now."""
+        if offset in self._begun_here:
+            return True
+        if offset not in self._begun and len(self._begun) >= self._marks:
+            return False
+        self._begun[offset] = self._begun.get(offset, 0) + 1
+        self._begun_here.add(offset)
+        return True
+
     def finish(self, offset: int) -> None:
         """Note that the result of a record was acknowledged, or that none is needed."""
         self._open.discard(offset)
+        self._begun.pop(offset, None)
+        self._begun_here.discard(offset)
 
-    def position(self) -> Position | None:
+    def position(self, *, leaving: bool = False) -> Position | None:
         """What may be committed now; None when it does not fit the metadata, so that the last commit has to stand.
 
-        That cannot happen while ``room`` is respected: it is a second lock on the same door.
+        That cannot happen while ``room`` is respected: it is a second lock on the same door. ``leaving``: whatever is
+        under way here ends without harm, so it was not begun.
         """
         unfinished = sorted(self._open)
         offset = unfinished[0] if unfinished else self._next
         done = self._done_from(offset, unfinished)
         if done and done[0][0] == offset:
             offset = done.pop(0)[1]
-        metadata = encode(offset, done)
-        return Position(offset=offset, metadata=metadata) if len(metadata) <= self._limit else None
+        memo = Memo(done=tuple(done), begun=self._marks_from(offset, leaving=leaving), held=not leaving)
+        text = metadata.write(offset, memo)
+        return Position(offset=offset, metadata=text) if len(text) <= self._limit else None
 
     def room(self, records: int) -> bool:
         """Whether so many further records can be received and finish in any order, and the metadata still fits.
@@ -85,7 +104,14 @@ class Progress:
             return True
         highest = max(self._next + records, self._done_before[-1][1] if self._done_before else 0)
         open_runs = len(self._open) + records + len(self._done_before)
-        return _worst_length(open_runs, highest - min(self._open)) <= self._limit
+        room = self._limit - self._marks * _BYTES_PER_MARK
+        return metadata.worst_length(open_runs, highest - min(self._open)) <= room
+
+    def _marks_from(self, offset: int, *, leaving: bool) -> dict[int, int]:
+        marks = {each: times for each, times in self._begun.items() if each in self._open or each >= self._next}
+        if leaving:
+            marks = {each: times - (each in self._begun_here) for each, times in marks.items()}
+        return {each: times for each, times in marks.items() if times and each >= offset}
 
     def _done_from(self, offset: int, unfinished: list[int]) -> list[Run]:
         runs: list[Run] = []
@@ -100,64 +126,3 @@ class Progress:
             elif last > start:
                 runs.append((start, last))
         return runs
-
-
-def encode(offset: int, done: Iterable[Run]) -> str:
-    """The metadata of a commit at ``offset`` with these ascending runs of done offsets above it."""
-    lengths = bytearray()
-    at = offset
-    for first, last in done:
-        _write(lengths, first - at)
-        _write(lengths, last - first)
-        at = last
-    return MARK + b64encode(lengths).decode() if lengths else ""
-
-
-def decode(committed: Position) -> list[Run]:
-    """The runs of done offsets in a commit; none when the metadata is empty, damaged or not ours.
-
-    Metadata that cannot be read costs work that is repeated, never work that is lost: a tool that resets a group's
-    offsets writes none, and means it.
-    """
-    if not committed.metadata.startswith(MARK):
-        return []
-    try:
-        lengths = list(_read(b64decode(committed.metadata[len(MARK) :], validate=True)))
-    except (binascii.Error, ValueError):
-        return []
-    if len(lengths) % 2 or 0 in lengths:
-        return []
-    runs: list[Run] = []
-    at = committed.offset
-    for open_length, done_length in zip(lengths[::2], lengths[1::2], strict=True):
-        first = at + open_length
-        at = first + done_length
-        runs.append((first, at))
-    return runs
-
-
-def _write(out: bytearray, number: int) -> None:
-    while number >= 1 << _VARINT_BITS:
-        out.append(number & 0x7F | 0x80)
-        number >>= _VARINT_BITS
-    out.append(number)
-
-
-def _read(data: bytes) -> Iterator[int]:
-    number = shift = 0
-    for byte in data:
-        number |= (byte & 0x7F) << shift
-        shift += _VARINT_BITS
-        if not byte & 0x80:
-            yield number
-            number = shift = 0
-    if shift:
-        raise ValueError("the last number is cut off")
-
-
-def _worst_length(open_runs: int, span: int) -> int:
-    # Each run costs a byte, and one more for every 7 bits of its length: at most span / 128 runs can be that long.
-    widest = max(1, -(-span.bit_length() // _VARINT_BITS))
-    numbers = 2 * open_runs
-    long = min(numbers, span >> _VARINT_BITS)
-    return len(MARK) + -(-(numbers + long * (widest - 1)) // 3) * 4

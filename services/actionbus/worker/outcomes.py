@@ -1,4 +1,4 @@
-"""What became of one attempt, before it is a record: done, failed or left to others. How it came about is no matter."""
+"""What became of one attempt before it is a record: done, failed, left to others, or unknown. How is no matter here."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,7 +33,15 @@ class Deferred:
     repeated: bool = False
 
 
-Outcome = Done | Failed | Deferred
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InDoubt:
+    """Nobody knows whether the attempt had its effect. ``repeated`` says that this was read back."""
+
+    error: ActionError
+    repeated: bool = False
+
+
+Outcome = Done | Failed | Deferred | InDoubt
 
 UNDONE: Final = payloads.encode({"outcome": "undone"})
 NEVER_HAPPENED: Final = payloads.encode({"outcome": "never_happened"})
@@ -46,14 +54,20 @@ class ErrorType(StrEnum):
     """The step was compensated before this attempt came: it may not happen any more."""
     COMMIT_UNKNOWN = "CommitUnknown"
     """The database did not say whether it committed, and could not be asked again in time."""
+    DEADLY = "Deadly"
+    """Every worker that began the command was killed before it ended; the command is in the dead letters."""
     DEADLINE_PASSED = "DeadlinePassed"
     """The command came too late to be started."""
     EMIT_REFUSED = "EmitRefused"
     """A record was emitted to a topic that the action does not declare, or that is none."""
     INPUT_REFUSED = "InputRefused"
     """The input does not fit the action's parameters, or is another one than the same step had before."""
+    OUTCOME_UNKNOWN = "OutcomeUnknown"
+    """Nobody knows whether the attempt had its effect, and it may not be tried again to find out."""
     OUTPUT_REFUSED = "OutputRefused"
     """What the action returned does not fit its return type, or JSON."""
+    PROCESS_DIED = "ProcessDied"
+    """The process in which a CPU-bound action computed ended before its answer."""
     RESULT_TOO_LARGE = "ResultTooLarge"
     """Output and emits are larger than a record may be."""
     STORE_UNAVAILABLE = "StoreUnavailable"
@@ -69,3 +83,8 @@ class ErrorType(StrEnum):
 def failed(kind: ErrorType, message: str, *, retryable: bool = False) -> Failed:
     """A failure of ours."""
     return Failed(error=ActionError(type=kind, message=message, retryable=retryable))
+
+
+def in_doubt(message: str) -> InDoubt:
+    """A doubt of ours."""
+    return InDoubt(error=ActionError(type=ErrorType.OUTCOME_UNKNOWN, message=message, retryable=False))

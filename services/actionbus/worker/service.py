@@ -20,10 +20,11 @@ from actionbus.contracts.topics import Topics
 from actionbus.kafka.cluster import Cluster
 from actionbus.kafka.producer import IdempotentProducer
 from actionbus.kafka.reader import PartitionReader
+from actionbus.process import tracing
 from actionbus.process.settings import Settings
 from actionbus.sdk.action import Action
 from actionbus.sdk.registry import Registry
-from actionbus.worker import control
+from actionbus.worker import control, sweeping
 from actionbus.worker.answering import Answering
 from actionbus.worker.attempts import Attempts
 from actionbus.worker.execution import Execution
@@ -31,11 +32,14 @@ from actionbus.worker.failures import Failures
 from actionbus.worker.holdings import Holdings
 from actionbus.worker.intake import Intake
 from actionbus.worker.lane import Lane
+from actionbus.worker.processes import Processes
+from actionbus.worker.relay import Relay
 from actionbus.worker.replies import Replies
 from actionbus.worker.stores import DEFAULT_STORE, Stores
 from actionbus.worker.threads import Threads
 
 LEAVING_SHARE: Final = 0.2  # of the grace period, kept for leaving once the work is finished or given up
+JOURNALED: Final = frozenset({Effect.HTTP, Effect.AT_MOST_ONCE})
 REMEMBERED_BYTES: Final = 67_108_864  # of outputs and emits, beside the limit on their number
 
 
@@ -54,16 +58,24 @@ class Worker:
     def __init__(self, settings: Settings, registry: Registry, *, store_folder: Path | None = None) -> None:
         self._settings = settings
         self._actions = tuple(registry.actions.values())
+        self._modules = registry.modules
         self._connection = settings.kafka.connection("actionbus-worker")
         self._topics = Topics(settings.prefix)
         self._codec = settings.registry.codec()
+        alone = [each.id for each in self._actions if each.cpu_bound and not registry.modules]
+        if alone:
+            raise SettingsRefused(
+                f"action {alone[0]} is cpu_bound, and its processes have to import it: give the worker a module"
+            )
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._stores = Stores(
             _store_urls(settings, self._actions, store_folder),
             longest_attempt_ms=max((each.start_to_close_ms for each in self._actions), default=60_000),
+            journals={each.store or DEFAULT_STORE for each in self._actions if each.effect in JOURNALED},
         )
         self._attempts = Attempts(remembered=settings.limits.remembered_results, remembered_bytes=REMEMBERED_BYTES)
         self._lanes: list[Lane] = []
+        self._relays: dict[str, Relay] = {}
         self._replies: Replies | None = None
 
     def not_ready(self) -> list[str]:
@@ -84,35 +96,51 @@ class Worker:
             reader = await stack.enter_async_context(PartitionReader(self._connection, isolation="read_uncommitted"))
             brokers = await stack.enter_async_context(Cluster(self._connection))
             replies = Replies(producer, limits)
+            self._relays = self._relaying(replies)
             self._lanes = [await self._lane(action, replies, brokers) for action in self._actions]
             self._replies = replies
+            days = self._settings.worker.rows_retention_days
+            sweeper = None if days is None else sweeping.keep_sweeping(self._stores, days=days)
             position = await reader.end(self._topics.control, 0)
             following = control.follow(reader, self._topics, self._codec, self._attempts, position)
-            await self._together(stop, following)
+            relays = [each.serve() for each in self._relays.values()]
+            await self._together(stop, following, *relays, *(() if sweeper is None else (sweeper,)))
 
-    async def _together(self, stop: asyncio.Event, following: Coroutine[Any, Any, None]) -> None:
-        """Run all lanes and the control reader until the lanes are done; the first failure ends them all."""
+    async def _together(self, stop: asyncio.Event, *beside: Coroutine[Any, Any, None]) -> None:
+        """Run all lanes, and what goes on beside them, until the lanes are done; the first failure ends them all."""
         grace = self._settings.grace_seconds * (1 - LEAVING_SHARE)
         try:
             async with asyncio.TaskGroup() as group:
-                control_reader = group.create_task(following)
+                helpers = [group.create_task(each) for each in beside]
                 lanes = [group.create_task(lane.serve(stop, grace_seconds=grace)) for lane in self._lanes]
                 await asyncio.wait(lanes or [group.create_task(_until(stop))])
-                control_reader.cancel()
+                for each in helpers:
+                    each.cancel()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
+
+    def _relaying(self, replies: Replies) -> dict[str, Relay]:
+        """A relay for each store that transactional actions write to and that has an outbox."""
+        written = {each.store for each in self._actions if each.effect is Effect.TRANSACTIONAL}
+        return {
+            store.name: Relay(store, replies, self._codec, worker=self._name)
+            for store in self._stores
+            if store.name in written and store.outbox
+        }
 
     async def _lane(self, action: Action[..., Any], replies: Replies, brokers: Cluster) -> Lane:
         settings, topics = self._settings, self._topics
         group = topics.worker_group(action.id)
         dead_letters = topics.action_dead_letters(action.id)
+        relay = self._relays.get(action.store or "") if action.effect is Effect.TRANSACTIONAL else None
         concurrency = min(action.max_concurrency, settings.worker.concurrency)
         execution = Execution(
             action,
             limits=settings.limits,
             failures=Failures(settings.limits, _secrets(settings)),
             threads=Threads(concurrency, action.id),
-            store=self._stores[action.store or DEFAULT_STORE] if action.effect is Effect.TRANSACTIONAL else None,
+            store=None if action.effect is Effect.IDEMPOTENT else self._stores[action.store or DEFAULT_STORE],
+            processes=Processes(action.id, self._modules) if action.cpu_bound else None,
         )
         return Lane(
             execution,
@@ -142,8 +170,11 @@ class Worker:
                 group=group,
                 dead_letters=dead_letters,
                 dead_letter_partitions=await brokers.partitions(dead_letters),
+                published=None if relay is None else relay.published,
             ),
             concurrency=concurrency,
+            crashes=settings.limits.command_crashes,
+            spans=tracing.active(),
         )
 
 
@@ -155,11 +186,12 @@ def _store_urls(settings: Settings, actions: Iterable[Action[..., Any]], folder:
     urls = {name: url.get_secret_value() for name, url in settings.store.items()}
     for action in actions:
         name = action.store or DEFAULT_STORE
-        if action.effect is not Effect.TRANSACTIONAL or name in urls:
+        if action.effect is Effect.IDEMPOTENT or name in urls:
             continue
         if folder is None:
             variable = f"ACTIONBUS_STORE_{name.upper().replace('-', '_')}_URL"
-            raise SettingsRefused(f"action {action.id} writes to store {name}, which has no database: set {variable}")
+            writes = "keeps its journal in" if action.effect in JOURNALED else "writes to"
+            raise SettingsRefused(f"action {action.id} {writes} store {name}, which has no database: set {variable}")
         urls[name] = f"sqlite:///{folder / name}.db"
     return urls
 

@@ -1,22 +1,23 @@
-"""The databases that transactional actions write to, by name: engines, their settings, and how many may write at once.
+"""The databases that actions write to, or keep a journal in, by name: engines, settings, and how many write at once.
 
 SQLite lets one writer in at a time, so attempts wait here in fair order and not in its busy handler, which lets them
-starve. PostgreSQL gets as many slots as the pool has connections. What is written is decided by inbox.py.
+starve. PostgreSQL gets as many slots as the pool has connections. inbox.py, once.py and calls.py say what is written.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Self
 
+import structlog
 from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from actionbus.contracts.errors import SettingsRefused
-from actionbus.worker import guarded_session, inbox_table
+from actionbus.worker import guarded_session, inbox_table, journal_table, outbox_table
 
 DEFAULT_STORE: Final = "default"
 POSTGRES_CONNECTIONS: Final = 10  # per store and process; PostgreSQL allows 100 in all by default
@@ -26,25 +27,48 @@ CONNECT_SECONDS: Final = 10.0
 LOCK_TIMEOUT_MS: Final = 10_000  # for another attempt of the same step, and for the user's own rows
 SQLITE_BUSY_MS: Final = 10_000  # for another process that writes
 POSTGRES_MOST_MS: Final = 2_147_483_647  # of its settings: an action may wait for its answer for longer
+PLAIN_MS: Final = 60_000  # the longest statement of whoever is no action
 MARGIN_MS: Final = 5_000  # what a statement or a pause may take beyond the longest attempt
 _DRIVERS: Final = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+
+_log = structlog.get_logger(__name__)
 
 
 class Store:
     """One database with an inbox table in it."""
 
-    def __init__(self, name: str, url: URL, *, longest_attempt_ms: int) -> None:
+    def __init__(self, name: str, url: URL, *, longest_attempt_ms: int, journal: bool = True) -> None:
         self.name = name
         self.sqlite = url.get_backend_name() == "sqlite"
         self.engine: AsyncEngine = _sqlite(url) if self.sqlite else _postgresql(url, longest_attempt_ms)
         self._longest_attempt_ms = longest_attempt_ms
+        self.journal = journal
+        self.outbox = False  # whether there is a table for it
         self.slots = asyncio.Semaphore(1 if self.sqlite else POSTGRES_CONNECTIONS)
 
     async def prepare(self) -> None:
-        """Make the inbox table if it is not there; raises what the database raises."""
+        """Make the tables of the inbox and of the journal if they are not there; raises what the database raises."""
         async with self.engine.begin() as connection:
             await inbox_table.create(connection)
+            if self.journal:
+                await journal_table.create(connection)
+        try:
+            async with self.engine.begin() as connection:
+                await outbox_table.create(connection)
+            self.outbox = True
+        except DBAPIError as error:  # installations of before have none, and their worker may not be let make it
+            _log.warning("there is no outbox, so nothing is relayed", store=self.name, reason=str(error.orig))
         guarded_session.guard(self.engine)
+
+    @asynccontextmanager
+    async def sweeper(self) -> AsyncGenerator[AsyncSession]:
+        """A transaction in which the worker itself writes, committed when it is left in peace."""
+        session = guarded_session.GuardedSession(self.engine)
+        try:
+            yield session
+            await session.settle()
+        finally:
+            await session.discard()
 
     async def allow(self, session: AsyncSession, attempt_ms: int | None) -> None:
         """Let this transaction last as long as its attempt may, where that is longer than any action says."""
@@ -58,9 +82,18 @@ class Store:
 class Stores:
     """All databases of one worker process. Entering it makes the inbox tables; leaving it closes the connections."""
 
-    def __init__(self, urls: Mapping[str, str], *, longest_attempt_ms: int = 60_000) -> None:
+    def __init__(
+        self, urls: Mapping[str, str], *, longest_attempt_ms: int = 60_000, journals: Collection[str] | None = None
+    ) -> None:
+        """``journals``: the stores that need a journal; None: all, since nobody is asked for its table's permission."""
         self._stores = {
-            name: Store(name, _url(name, url), longest_attempt_ms=longest_attempt_ms) for name, url in urls.items()
+            name: Store(
+                name,
+                _url(name, url),
+                longest_attempt_ms=longest_attempt_ms,
+                journal=journals is None or name in journals,
+            )
+            for name, url in urls.items()
         }
 
     def __getitem__(self, name: str) -> Store:
@@ -69,6 +102,9 @@ class Stores:
             variable = f"ACTIONBUS_STORE_{name.upper().replace('-', '_')}_URL"
             raise SettingsRefused(f"no database is named {name}: set {variable}")
         return found
+
+    def __iter__(self) -> Iterator[Store]:
+        return iter(self._stores.values())
 
     async def __aenter__(self) -> Self:
         try:
@@ -82,6 +118,11 @@ class Stores:
     async def __aexit__(self, *_: object) -> None:
         for store in self._stores.values():
             await store.engine.dispose()
+
+
+def plain_engine(name: str, url: str) -> AsyncEngine:
+    """An engine of such a database for whoever is no action: nothing guards its transactions."""
+    return Store(name, _url(name, url), longest_attempt_ms=PLAIN_MS).engine
 
 
 def _url(name: str, given: str) -> URL:

@@ -39,6 +39,8 @@ class ChildPlan:
 class ChildShape(Shape):
     """See ``Shape``."""
 
+    outside = True
+
     def reads(self, node: ChildNode) -> Iterator[Json]:
         """What the other run is given, and what takes it back."""
         yield node.input
@@ -62,17 +64,20 @@ class ChildShape(Shape):
         try:
             run_id = _run_id(draft, plan, path)
             given = draft.fill_bytes(plan.input, path)
-            undo = undo_of(draft, node.undo.action if node.undo else "", plan.undo, path)
+            undo = undo_of(draft, node.undo.action if node.undo else "", plan.undo, path, draft.incarnation)
             parent = _parent(draft, path, waits=node.wait, depth=_depth(draft) if node.wait else 0)
         except (PayloadRefused, IdentifierRefused) as refused:
             draft.fail(path, failure.refused(failure.INPUT_REFUSED, f"{path}: {refused}"))
             return
         draft.sent.append(
-            _request(draft, path, RequestKind.START, run_id).replace(
+            _request(draft, path, RequestKind.START, run_id, draft.incarnation).replace(
                 workflow=node.workflow, version=node.version, payload=given, parent=parent, priority=draft.run.priority
             )
         )
-        draft.open(path, data=payloads.encode({"run_id": run_id, "undo": undo and payloads.decode(undo.input)}))
+        asked = {"run_id": run_id, "undo": undo and payloads.decode(undo.input)}
+        if draft.incarnation:
+            asked["incarnation"] = draft.incarnation
+        draft.open(path, data=payloads.encode(asked))
         told = {"run_id": run_id, "workflow": node.workflow}
         draft.note(EntryKind.CHILD_STARTED, step=path, data=payloads.encode(told))
         if node.timeout_ms is not None:
@@ -108,7 +113,7 @@ class ChildShape(Shape):
             return
         run_id = child_of(scope.data)
         kind = RequestKind.CANCEL if node.give_up is GiveUp.CANCEL else RequestKind.TERMINATE
-        request = _request(draft, scope.path, kind, run_id)
+        request = _request(draft, scope.path, kind, run_id, _incarnation(scope.data))
         draft.sent.append(request.replace(reason="the run that started it does not need it any more"))
         told = {"run_id": run_id, "asked": kind}
         draft.note(EntryKind.CHILD_GIVEN_UP, step=scope.path, data=payloads.encode(told))
@@ -127,7 +132,7 @@ def undo_left(data: bytes | None, path: str, node: ChildNode) -> Compensation | 
     undo = payloads.decode(data or b"{}")["undo"]
     if undo is None or node.undo is None:
         return None
-    return Compensation(step=path, action=node.undo.action, input=payloads.encode(undo))
+    return Compensation(step=path, action=node.undo.action, input=payloads.encode(undo), incarnation=_incarnation(data))
 
 
 def tell_end(draft: "Draft", path: str, report: ChildReport) -> None:
@@ -141,18 +146,23 @@ def tell_end(draft: "Draft", path: str, report: ChildReport) -> None:
     draft.note(EntryKind.CHILD_ENDED, step=path, data=payloads.encode(told), reason=reason)
 
 
+def _incarnation(data: bytes | None) -> str:
+    """The incarnation in the step key of the node; empty: the run's own."""
+    return payloads.decode(data or b"{}").get("incarnation", "")
+
+
 def _run_id(draft: "Draft", plan: ChildPlan, path: str) -> str:
     if plan.run_id is None:
-        return identifiers.child_run_id(draft.run.run_id, draft.run.incarnation, path)
+        return identifiers.child_run_id(draft.run.run_id, draft.incarnation or draft.run.incarnation, path)
     value = draft.fill(plan.run_id, path)
     if not isinstance(value, str):
         raise PayloadRefused(f"a run id is a text, not {value!r:.80}")
     return identifiers.run_id(value)
 
 
-def _request(draft: "Draft", path: str, kind: RequestKind, run_id: str) -> WorkflowRequest:
+def _request(draft: "Draft", path: str, kind: RequestKind, run_id: str, incarnation: str) -> WorkflowRequest:
     return WorkflowRequest(
-        request_id=f"{identifiers.step_key(draft.run.run_id, draft.run.incarnation, path)}/{kind}",
+        request_id=f"{draft.key(path, incarnation)}/{kind}",
         run_id=run_id,
         kind=kind,
         parent=_parent(draft, path, waits=True, depth=0),

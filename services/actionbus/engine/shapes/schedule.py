@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # as in shape.py
 class ScheduleShape(Shape):
     """See ``Shape``."""
 
+    outside = True
+
     def reads(self, node: ScheduleNode) -> Iterator[Json]:
         """What it is: the run's input, which an update replaces."""
         del node

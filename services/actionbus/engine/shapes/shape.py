@@ -26,6 +26,8 @@ class Shape(ABC):
 
     hands_on: ClassVar[bool] = False
     """Whether its output is made of those of the nodes directly inside it."""
+    outside: ClassVar[bool] = False
+    """Whether it waits for somebody outside the run for as long as it has a scope."""
     yields: ClassVar[bool] = False
     """Whether its timer only lets other runs go on, and is no time that anybody waits for."""
 

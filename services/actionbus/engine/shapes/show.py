@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from actionbus.contracts import payloads
+from actionbus.contracts import payloads, searching
 from actionbus.contracts.definitions import Graph
 from actionbus.contracts.errors import PayloadRefused
 from actionbus.contracts.events import EntryKind
@@ -36,6 +36,9 @@ class ShowShape(Shape):
         try:
             value = draft.fill(place.plan, path)
             data = sized(payloads.encode(value), draft.definition.limits)
+            if name in draft.definition.graph.searchable:
+                found = payloads.encode({name: searching.fitting(name, value)})
+                draft.note(EntryKind.ATTRIBUTES_SET, step=path, data=found)
         except PayloadRefused as refused:
             draft.refuse(path, failure.INPUT_REFUSED, refused)
             return

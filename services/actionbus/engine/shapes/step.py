@@ -97,16 +97,17 @@ class StepShape(Shape):
         limit = plan.action.limit
         try:
             data = _input(draft, plan, path)
-            undo = undo_of(draft, plan.undo_action, plan.undo, path)
+            undo = undo_of(draft, plan.undo_action, plan.undo, path, draft.incarnation)
             turn = None if limit is None else turns.of_step(limit, data)
         except PayloadRefused as refused:
-            step = StepState(path=path, status=StepStatus.PENDING, action=plan.action.id)
+            step = StepState(path=path, status=StepStatus.PENDING, action=plan.action.id, incarnation=draft.incarnation)
             draft.broken(step, failure.refused(failure.INPUT_REFUSED, str(refused)))
             return
         if plan.schedule_to_close_ms is not None:
             draft.arm(TimerKind.SCHEDULE_TO_CLOSE, draft.now + plan.schedule_to_close_ms, path)
         if turn is not None:  # what undoes it is registered when it is dispatched: given up before, it never happened
-            turns.wait(draft, _step(path=path, status=StepStatus.QUEUED, action=plan.action.id, input=data), turn)
+            step = _step(path=path, status=StepStatus.QUEUED, action=plan.action.id, input=data)
+            turns.wait(draft, step.replace(incarnation=draft.incarnation), turn)
             return
         if undo is not None:
             draft.compensations = (*draft.compensations, undo)
@@ -119,6 +120,7 @@ class StepShape(Shape):
             scheduled_at=draft.now,
             first_scheduled_at=draft.now,
             input=data,
+            incarnation=draft.incarnation,
         )
         draft.keep(step)
         _wait_for_worker(draft, plan, path)
@@ -149,16 +151,17 @@ def plan_of(draft: "Draft", path: str) -> StepPlan:
     return place.plan
 
 
-def undo_of(draft: "Draft", action: str, undo: Template | None, path: str) -> Compensation | None:
+def undo_of(draft: "Draft", action: str, undo: Template | None, path: str, incarnation: str) -> Compensation | None:
     """What takes the node at a path back, with everything filled in but what the node makes; None when nothing does.
 
-    Raises PayloadRefused when a reference finds nothing.
+    ``incarnation``: that in its step key, by which its worker finds what it did. Raises PayloadRefused when a reference
+    finds nothing.
     """
     if undo is None:
         return None
     bound = templates.bind(undo.body, draft.roots(undo, path, {}))
     data = sized(payloads.encode(bound), draft.definition.limits)
-    return Compensation(step=path, action=action, input=data)
+    return Compensation(step=path, action=action, input=data, incarnation=incarnation)
 
 
 def again(draft: "Draft", step: StepState) -> None:
@@ -177,7 +180,7 @@ def dispatch(draft: "Draft", step: StepState) -> None:
     """Schedule the next attempt of a step now."""
     plan = plan_of(draft, step.path)
     if not step.attempt:
-        undo = undo_of(draft, plan.undo_action, plan.undo, step.path)
+        undo = undo_of(draft, plan.undo_action, plan.undo, step.path, step.incarnation)
         draft.compensations = draft.compensations if undo is None else (*draft.compensations, undo)
     step = step.replace(
         status=StepStatus.SCHEDULED,

@@ -1,7 +1,8 @@
 """A block with rules of its own, as try, except and finally.
 
 The block's path carries its attempt, ``block[2]``: an attempt that was undone is closed for ever, the next one is
-another. The scope's cursor is the attempt under way; what else it remembers is ``Memory``.
+another. The scope's cursor is the attempt under way; what else it remembers is ``Memory``. Its one timer is the time of
+the attempt under way, or between two attempts that before the next one.
 """
 
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ _ONCE = RetryPolicy(attempts=1)  # a block is tried again only by a rule
 class Memory:
     """What a block remembers: since when it goes on, why it failed, the rule that decided, and how it ends.
 
-    ``rule`` counts from 1; 0: none matched. ``over``: only what always follows is still to be done.
+    ``rule`` counts from 1; 0: none matched. ``delay_ms``: what is waited before the attempt begins; where a block
+    has a limit, 0 once it has. ``over``: only what always follows is still to be done.
     """
 
     since: int
@@ -68,14 +70,14 @@ class TryShape(Shape):
 
     def enter(self, draft: "Draft", place: "Place", path: str) -> None:
         """Try the block."""
-        del place
         draft.open(path, 1, payloads.encode(asdict(Memory(since=draft.now))))
-        draft.enter(f"{path}[1]")
+        self._begin(draft, place, path)
 
     def finished(self, draft: "Draft", place: "Place", path: str, child: str, output: bytes | None) -> None:
         """The block, its handler, or what always follows is done."""
-        del child
         memory = Memory.of(draft, path)
+        if child.endswith("]"):
+            draft.disarm(path)
         if memory.over:
             self._conclude(draft, path, memory)
             return
@@ -90,6 +92,7 @@ class TryShape(Shape):
             draft.close(path)
             draft.fail(path, error)
         elif child.endswith("]"):
+            draft.disarm(path)
             self._ask(draft, place, path, memory, error)
         else:
             memory.error = _plain(error)
@@ -101,9 +104,20 @@ class TryShape(Shape):
         self._follow(draft, place, path, Memory.of(draft, path))
 
     def woke(self, draft: "Draft", place: "Place", path: str) -> None:
-        """The time for the next attempt has come."""
-        del place
-        draft.enter(f"{path}[{draft.scopes[path].cursor}]")
+        """The time for the next attempt has come, or that of the attempt under way is over."""
+        node: TryNode = place.node
+        memory, attempt = Memory.of(draft, path), draft.scopes[path].cursor
+        if memory.delay_ms:
+            if node.timeout_ms is not None:
+                memory.delay_ms = 0
+                memory.keep(draft, path)
+            self._begin(draft, place, path)
+            return
+        if node.timeout_ms is None:  # the run went over to a version without a limit
+            return
+        draft.abandon(f"{path}[{attempt}]")
+        message = f"{path}: attempt {attempt} of the block took longer than {node.timeout_ms} ms"
+        self._ask(draft, place, path, memory, ActionError(type=failure.TIMEOUT, message=message))
 
     def gives(self, draft: "Draft", place: "Place", path: str, reader: str) -> Json:
         """Why the block failed, for its handler and what always follows; the error is null when it did not."""
@@ -115,7 +129,7 @@ class TryShape(Shape):
     def _ask(self, draft: "Draft", place: "Place", path: str, memory: Memory, error: ActionError) -> None:
         node: TryNode = place.node
         attempt = draft.scopes[path].cursor
-        key = identifiers.step_key(draft.run.run_id, draft.run.incarnation, path)
+        key = draft.key(path, draft.incarnation)
         failed = Failure(
             error=error,
             attempt=attempt,
@@ -138,11 +152,13 @@ class TryShape(Shape):
         match then:
             case Retry():
                 attempt = draft.scopes[path].cursor + 1
+                if draft.busy:  # attempts that need nobody must let other runs go on
+                    memory.delay_ms = max(memory.delay_ms, 1)
                 memory.keep(draft, path, attempt)
-                if memory.delay_ms or draft.busy:  # attempts that need nobody must let other runs go on
-                    draft.arm(TimerKind.WAKE, draft.now + max(memory.delay_ms, 1), path)
+                if memory.delay_ms:
+                    draft.arm(TimerKind.WAKE, draft.now + memory.delay_ms, path)
                 else:
-                    draft.enter(f"{path}[{attempt}]")
+                    self._begin(draft, place, path)
             case Handle(node=node):
                 draft.enter(f"{path}.{node.id}")
             case ContinueWith(value=value):
@@ -152,6 +168,11 @@ class TryShape(Shape):
                 self._end(draft, place, path, memory)
             case _:
                 assert_never(then)
+
+    def _begin(self, draft: "Draft", place: "Place", path: str) -> None:
+        draft.enter(f"{path}[{draft.scopes[path].cursor}]")
+        if place.node.timeout_ms is not None:
+            draft.arm(TimerKind.WAKE, draft.now + place.node.timeout_ms, path)
 
     def _end(self, draft: "Draft", place: "Place", path: str, memory: Memory) -> None:
         always = place.node.always

@@ -41,6 +41,7 @@ class WaitShape(Shape):
     """See ``Shape``."""
 
     hands_on = True
+    outside = True
 
     def reads(self, node: Any) -> Iterator[Json]:
         """What it takes and answers."""

@@ -1,0 +1,1 @@
+"""Service: HTTP for integrators and operators. Alone knows FastAPI."""

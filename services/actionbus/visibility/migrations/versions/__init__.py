@@ -1,0 +1,1 @@
+"""One file for each step; one that was released never changes."""
