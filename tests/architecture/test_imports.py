@@ -35,10 +35,29 @@ def test_services_import_only_what_is_declared():
 
 
 def test_tests_import_only_what_is_declared():
-    """Everything that tests, examples and benchmarks import from outside is declared, the test group included."""
-    extras = PROJECT["project"]["optional-dependencies"].values()
-    declared = [*PROJECT["project"]["dependencies"], *(each for extra in extras for each in extra)]
-    _check(("tests", "examples", "benchmarks"), _names([*declared, *PROJECT["dependency-groups"]["test"]]))
+    """Everything that tests, examples and benchmarks import from outside is declared, in a group for work if nowhere else."""
+    sets = (*PROJECT["project"]["optional-dependencies"].values(), *PROJECT["dependency-groups"].values())
+    declared = [*PROJECT["project"]["dependencies"], *(each for one in sets for each in one)]
+    _check(("tests", "examples", "benchmarks"), _names(declared))
+
+
+def test_a_command_starts_without_what_only_services_need():
+    """Every command pays for what the command line imports: no server, no database, no stream processor, no terminal."""
+    heavy = {
+        "alembic",
+        "asyncpg",
+        "cel.cli",
+        "fastapi",
+        "faust",
+        "prompt_toolkit",
+        "rocksdict",
+        "sqlalchemy",
+        "uvicorn",
+    }
+    program = "import sys, actionbus.cli.main; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "actionbus.client" in done.stdout.splitlines()
+    assert heavy & set(done.stdout.splitlines()) == set()
 
 
 def _check(folders: tuple[str, ...], declared: set[str]) -> None:

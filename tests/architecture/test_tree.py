@@ -28,9 +28,12 @@ DRAWERS = {
     *("managers", "misc", "shared", "stuff", "tools", "util", "utility", "utils"),
 }
 STARTED_BY_NAME = {
+    "actionbus.visibility.migrations.versions.v0001_first_tables": "by Alembic, which reads the folder",
     "actionbus.cli.reference": "python -m, by make docs",
     "actionbus.process.reference": "python -m, by make docs",
-    "actionbus.provisioner.dashboards": "python -m, by make docs",
+    "actionbus.gateway.reference": "python -m, by make docs",
+    "actionbus.worker.computing": "python -m, by the worker's processes",
+    "actionbus.provisioner.dashboards.__main__": "python -m, by make docs",
 }
 FOR_USERS = {"actionbus.testing", "actionbus.client"}  # rooms whose names users import
 

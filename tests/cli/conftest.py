@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.gateway_process import ReadSide
 from cli.installed import Dev
 
 
@@ -20,3 +21,20 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(dev: Dev) -> Iterator[ReadSide]:
+    """A projector and a gateway over that installation."""
+    made = ReadSide(dev)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(params=["kafka", "http"])
+def way(request: pytest.FixtureRequest, gateway: ReadSide) -> list[str]:
+    """The options by which commands go either way."""
+    return ["--url", gateway.url] if request.param == "http" else []

@@ -24,7 +24,7 @@ async def release(what: str | None) -> None:
     """Tolerates that there was none."""
 
 
-@action(id="hold", description="Waits until a file is there.", retry=Retry(attempts=None, initial="50ms", factor=1))
+@action(id="hold", description="Waits until a file is there.", retry=Retry(attempts=None, initial="250ms", factor=1))
 async def hold(file: str) -> bool:
     """Fails until the file is there."""
     Path(file).read_bytes()  # noqa: ASYNC240 - a look at a file of nothing

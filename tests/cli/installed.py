@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -12,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support import commands
 from support.apache_kafka import die_with_me, free_ports
+from support.commands import COMMAND
 
 READY_SECONDS = 240.0
-COMMAND = [sys.executable, "-m", "actionbus.cli.main"]
 
 
 @dataclass
@@ -94,15 +94,8 @@ class Dev:
         self, *arguments: str, stdin: str | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            env=self.variables() | environment,
-            cwd=self.folder,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=READY_SECONDS,
+        return commands.run(
+            *arguments, env=self.variables() | environment, cwd=self.folder, stdin=stdin, timeout=READY_SECONDS
         )
 
     def begun(self, *arguments: str) -> subprocess.Popen[str]:

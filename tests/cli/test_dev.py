@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from actionbus.kafka.admin import Admin
@@ -40,6 +42,20 @@ def _change(dev: Dev, *changes: tuple[str, str]) -> None:
 
 def _greets(dev: Dev) -> str:
     return dev.json("runs", "start", "hello", '"Ada"', "--result")
+
+
+def test_there_is_a_page_and_an_api(own: Dev) -> None:
+    """What runs is seen over HTTP, at the address that is printed."""
+    own.start()
+    _greets(own)
+    found = re.search(r"^Page +(\S+?)/ ", own.log.read_text(), re.MULTILINE)
+    assert found is not None
+
+    def ended() -> bool:
+        return len(httpx.get(f"{found[1]}/v1/runs?status=COMPLETED").json()["items"]) == 1
+
+    own.until(ended)
+    assert "actionbus" in httpx.get(found[1]).text
 
 
 def test_changes_are_followed(own: Dev) -> None:

@@ -1,19 +1,20 @@
 """`actionbus replay`: a history is recorded from a live installation and folded again without one."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from cli.installed import COMMAND, Dev
+from cli.installed import READY_SECONDS, Dev
 from histories.history import FOLDER
+from support import commands
 
 
 def _replay(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the command where no broker is, and no setting names one."""
-    command = [*COMMAND, "replay", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return commands.run("replay", *map(str, arguments), env=dict(os.environ), cwd=folder, timeout=READY_SECONDS)
 
 
 def test_recorded_histories_are_as_they_were(tmp_path: Path) -> None:

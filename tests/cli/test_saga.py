@@ -1,17 +1,18 @@
 """A workflow that asks for a safe saga and is none is refused wherever a command meets it, with its line."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
-from cli.installed import COMMAND
+from cli.installed import READY_SECONDS
+from support import commands
 
 APP = Path(__file__).with_name("hello_app.py")
 
 
 def _lint(folder: Path, file: str) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, "definition", "lint", file]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return commands.run("definition", "lint", file, env=dict(os.environ), cwd=folder, timeout=READY_SECONDS)
 
 
 def test_a_module_is_refused_with_the_line_of_the_step(tmp_path: Path) -> None:

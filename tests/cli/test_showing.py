@@ -3,7 +3,6 @@
 import pytest
 
 from actionbus.cli import showing
-from actionbus.contracts.definitions import WorkflowDefinition
 from actionbus.contracts.run import (
     Held,
     HeldKind,
@@ -22,7 +21,6 @@ from engine.graphs import each, graph, ref, sleep, step, wait
 
 BARE = samples.RUN.replace(status=RunStatus.RUNNING, scopes=(), steps=(), timers=(), signals=(), held=(), incident=None)
 GRAPH = graph(each("all", ref("input"), wait("ask", "name")), sleep("night", 1), step("pay"))
-DEFINITION = WorkflowDefinition.of(GRAPH, deployed_at=0, deployed_by="a test")
 AT = 1_800_000_000_000
 TIME = "2027-01-15T08:00:00.000Z"
 
@@ -75,7 +73,7 @@ TIME = "2027-01-15T08:00:00.000Z"
 )
 def test_what_a_run_waits_for_is_said(fields: dict, says: str) -> None:
     """Operators, results, signals by their names, and times, each in one sentence."""
-    assert showing.state(_with(fields), DEFINITION)["waits_for"] == [says]
+    assert showing.state(_with(fields), GRAPH)["waits_for"] == [says]
 
 
 def test_a_run_whose_definition_is_not_known_is_shown() -> None:
@@ -87,7 +85,7 @@ def test_a_run_whose_definition_is_not_known_is_shown() -> None:
 def test_what_is_kept_for_later_is_shown() -> None:
     """Signals that came early with what they say, and what a paused run holds."""
     early = Signal(name="name", payload=b'"Ada"', received_at=AT)
-    shown = showing.state(_with({"signals": (early,), "held": (Held(kind=HeldKind.ENTER, path="pay"),)}), DEFINITION)
+    shown = showing.state(_with({"signals": (early,), "held": (Held(kind=HeldKind.ENTER, path="pay"),)}), GRAPH)
     assert shown["signals"] == [{"signal": "name", "received_at": TIME, "payload": "Ada"}]
     assert shown["held"] == [{"kind": "enter", "path": "pay"}]
 

@@ -3,6 +3,7 @@
 import pytest
 
 from actionbus.cli import story
+from actionbus.contracts import payloads
 from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.run import RunStatus
 from contracts import samples
@@ -72,3 +73,18 @@ def test_a_long_payload_is_cut() -> None:
     """A payload of any size leaves a sentence that can be read."""
     entry = EventEntry(kind=EntryKind.RUN_STARTED, data=b"x" * 100_000)
     assert len(list(story.tell([_event(entry)]))[1]) < 250
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (RunStatus.UNKNOWN, "c: the run r-2 was refused: no workflow of that name."),
+        (RunStatus.FAILED, "c: the run r-2 is FAILED: no workflow of that name."),
+    ],
+)
+def test_a_run_that_never_began_was_refused(status: RunStatus, says: str) -> None:
+    """A start that was refused is told as such: there is no run, so it has no status."""
+    data = payloads.encode({"run_id": "r-2", "status": status})
+    entry = EventEntry(kind=EntryKind.CHILD_ENDED, step="c", data=data, reason="no workflow of that name")
+    (_, told) = story.tell([_event(entry)])
+    assert told.strip().endswith(says)

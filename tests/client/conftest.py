@@ -1,4 +1,8 @@
-"""An installation whose orchestrator is small, and a client of it."""
+"""An installation whose orchestrator is small, and a client of it; a whole one beside it, with a gateway."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +10,8 @@ from actionbus.client import Client
 from actionbus.contracts.decisions import Pause, Rule
 from actionbus.contracts.nodes import SequenceNode, SleepNode, WaitNode
 from actionbus.kafka.connection import Connection
+from cli.gateway_process import ReadSide
+from cli.installed import Dev
 from client.answering import HELLO, TWO, Answering, graph
 
 
@@ -42,3 +48,19 @@ async def client(orchestrator: Answering, connection: Connection, prefix: str): 
     """A client of that installation."""
     async with Client(connection, prefix) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dev, ReadSide]]:
+    """Broker, orchestrator, worker, projector and gateway, each as it is installed."""
+    folder = tmp_path_factory.mktemp("contract")
+    shutil.copy(Path(__file__).with_name("contract_app.py"), folder / "app.py")
+    dev = Dev(folder, "app.py")
+    beside = ReadSide(dev)
+    try:
+        dev.start("--no-reload")
+        beside.start()
+        yield dev, beside
+    finally:
+        beside.close()
+        dev.close()

@@ -14,6 +14,7 @@ from actionbus.contracts.positions import ShardPosition
 from actionbus.contracts.requests import ChildReport, IfExists, RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, ActionResult, Emit, ResultKind
 from actionbus.contracts.run import (
+    AnsweredStep,
     Compensation,
     Decision,
     Held,
@@ -131,10 +132,13 @@ RUN = WorkflowRun(
             heartbeat=b'{"page":4}',
             deferred=1,
             turn=Turn(key="acme", queued_at=1_000, taken_at=1_001),
+            incarnation="2s.1",
         ),
     ),
     timers=(Timer(id=1, kind=TimerKind.RETRY, step="send-mail", due_at=2_000),),
-    compensations=(Compensation(step="send-mail", action="send-apology", input=b"{}", output=b"1"),),
+    compensations=(
+        Compensation(step="send-mail", action="send-apology", input=b"{}", output=b"1", incarnation="2s.1"),
+    ),
     decisions=(DECISION,),
     incident=Incident(reason="the undo failed too often", step="send-mail", since=1_005),
     signals=(Signal(name="approved", payload=b'{"by":"ada"}', received_at=1_003),),
@@ -143,7 +147,9 @@ RUN = WorkflowRun(
     priority=3,
     turn=Turn(key="acme", queued_at=1_000, taken_at=1_001),
     paces=(Pace(action="send-mail", key="acme", at=1_001),),
+    answered=(AnsweredStep(step="pay", attempt=2, digest="9f86d081884c7d65"),),
     next_timer=2,
+    rewound=1,
     parent=PARENT,
     trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     created_at=1_000,

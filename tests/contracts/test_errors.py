@@ -44,7 +44,7 @@ def test_an_error_without_message_says_its_meaning(kind: type[ActionbusError]) -
 
 def test_whether_to_try_again_is_data() -> None:
     """Only what may pass by itself is retryable: what is outside, and what was in doubt."""
-    assert {kind.__name__ for kind in CLASSES if kind.retryable} == {"Unavailable", "Doubt", "Fenced"}
+    assert {kind.__name__ for kind in CLASSES if kind.retryable} == {"Unavailable", "NoVerdict", "Doubt", "Fenced"}
 
 
 def test_a_failed_run_carries_its_facts() -> None:

@@ -92,3 +92,52 @@ def test_data_that_looks_like_an_expression_is_data():
     assert templates.fill({"$ref": ["input"]}, {"input": {"$cel": "1 + 1"}}) == {"$cel": "1 + 1"}
     bound = templates.bind({"v": {"$ref": ["input"]}}, {"input": {"$cel": "1 + 1"}})
     assert templates.fill(bound, {}) == {"v": {"$cel": "1 + 1"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "value"),
+    [
+        ("o.map(k, k)", {"o": dict.fromkeys("hgfedcba", 0)}, list("abcdefgh")),
+        ("size((a + b).filter(x, x > 1)) + 1", {"a": [1, 2], "b": [3]}, 3),
+        ("d['k)'][0].l.map(x, x > 1, x * 2).filter(y, y != n)", {"d": {"k)": [{"l": [1, 2, 3]}]}, "n": 4}, [6]),
+        ("2 in (l).map(x, x + 1) ? 'in' : 'out'", {"l": [1]}, "in"),
+        ("has(a.l) && a.l.exists(x, x > 1)", {"a": {}}, False),
+        ("!l.all(x, x > 0) || l.exists_one(x, x == 2)", {"l": [*range(1, 40)]}, True),
+        ("[[1, 2], [3]].map(x, size(x))", {}, [2, 1]),
+        ("l.filter(x, x.t == 'a, (b')", {"l": [{"t": "a, (b"}, {"t": "c"}]}, [{"t": "a, (b"}]),
+        ("{'n': l.map(x, x)}.n", {"l": [1]}, [1]),
+    ],
+)
+def test_what_goes_through_a_list(text, names, value):
+    """It gives what it says, wherever it stands; the keys of an object come in one order, in every process."""
+    assert [*expressions.mistakes(text, names)] == []
+    assert expressions.evaluate(text, names) == value
+
+
+def test_a_long_list_is_gone_through_a_few_items_at_a_time():
+    """The library alone would copy what it has for every item, and take minutes."""
+    lines = [{"id": number, "tags": ["a", "b"]} for number in range(10_000)]
+    assert len(expressions.evaluate("l.filter(x, x.id > 3)", {"l": lines})) == 9_996
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("l.map(x, l)", {"l": [*range(1_000)]}),
+        ("l.all(x, x in l)", {"l": [*range(1_000)]}),
+        ("l.map(x, s)", {"l": [*range(1_000)], "s": "s" * 100_000}),
+        ("+".join("s" * 900), {"s": "s" * 200_000}),
+    ],
+)
+def test_what_would_take_too_long_is_refused(text, names):
+    """No text of an author and no input of a caller keeps a shard from its other runs."""
+    with pytest.raises(PayloadRefused, match="let an action compute it"):
+        expressions.evaluate(text, names)
+
+
+def test_what_a_list_holds_is_named_when_it_has_no_value():
+    """The reason is that of the item, also where the parts are computed before the whole."""
+    with pytest.raises(PayloadRefused, match="there is no price"):
+        expressions.evaluate("true && l.map(x, x.price) == []", {"l": [{}]})
+    with pytest.raises(PayloadRefused, match="goes through a list or an object, and there is 1"):
+        expressions.evaluate("n.map(x, x)", {"n": 1})

@@ -117,3 +117,14 @@ def test_a_nonce_is_bound_to_key_and_command() -> None:
     assert mine == identifiers.nonce(b"key", "a:1/s/1")
     assert len({mine, identifiers.nonce(b"key", "a:1/s/2"), identifiers.nonce(b"other", "a:1/s/1")}) == 3
     assert len(bytes.fromhex(mine)) == 16
+
+
+def test_a_fingerprint_tells_requests_of_one_key_apart() -> None:
+    """The same content is the same request, other content another one; who gives none means the one of the key."""
+    one, other = (identifiers.fingerprinted("key", content) for content in (b"1", b"2"))
+    assert identifiers.request_key(one) == identifiers.request_key("key") == "key"
+    assert identifiers.same_request(one, identifiers.fingerprinted("key", b"1"))
+    assert identifiers.same_request("key", one)
+    assert identifiers.same_request(one, "key")
+    assert not identifiers.same_request(one, other)
+    assert not identifiers.same_request("other", one)

@@ -64,5 +64,5 @@ def test_every_mistake_of_a_limit_is_named():
     assert [mistake.message for mistake in checks.mistakes(made, DEFAULT_LIMITS)] == [
         "the limit of the workflow limits nothing: give it a concurrency or a rate",
         "the key of the limit of the workflow: 'run.id' reads run, which is not bound: it knows input",
-        "the key of the limit of action a reads input.nmae: the input has name, size",
+        "the key of the limit of action a: 'input.nmae + input.size' reads input.nmae: the input has name, size",
     ]

@@ -105,6 +105,7 @@ def test_what_keeps_the_promise_is_accepted(nodes):
         ((person("ok", remind_after_ms=[1], on_reminder=step("b")), PIVOT), "step ok[]: it has no undo"),
         ((PIVOT, child("c", undo=call("u"))), "child c: its run may be refused or not complete"),
         ((PIVOT, child("c", wait=False)), "child c: its run may be refused or not complete"),
+        ((PIVOT, block("t", sleep("s", 9), timeout_ms=1)), "try t: it fails when its block takes too long"),
         ((PIVOT, person("ok", timeout_ms=1)), "person ok: it fails when no signal comes in time"),
         (
             (PIVOT, block("t", step("b", on("X", FAIL)), caught(None, go_on_with(1)))),

@@ -18,6 +18,10 @@ OURS = {name: service for name, service in SERVICES.items() if service["image"].
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(:[-?])([^}]*)\}")
 
 
+def _filled(found):
+    return found[3] if found[2] == ":-" else "k" * 32
+
+
 def test_the_file_fits_the_specification():
     """The file, with its variables filled in, is valid under the Compose Specification's schema."""
     schema = json.loads((Path(__file__).parent / "compose-spec" / "compose-spec.json").read_text())
@@ -38,13 +42,17 @@ def test_every_variable_is_explained():
     used = {name: kind for name, kind, _ in VARIABLE.findall(TEXT)}
     example = (ROOT / ".env.example").read_text()
     assert set(used) == set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
-    assert {name for name, kind in used.items() if kind == ":?"} == {"ACTIONBUS_NONCE_CURRENT", "GRAFANA_PASSWORD"}
+    assert {name for name, kind in used.items() if kind == ":?"} == {
+        "ACTIONBUS_NONCE_CURRENT",
+        "GRAFANA_PASSWORD",
+        "POSTGRES_PASSWORD",
+    }
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_an_image_has_a_fixed_version(name):
     """No service takes whatever image is the latest."""
-    assert re.search(r":v?\d+\.\d+\.\d+$", SERVICES[name]["image"])
+    assert re.search(r":v?\d+\.\d+(\.\d+)?$", SERVICES[name]["image"])  # PostgreSQL's versions have two parts
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -59,7 +67,7 @@ def test_our_containers_have_no_rights_to_spare(name):
 @pytest.mark.parametrize("name", OURS)
 def test_our_containers_read_only_settings_that_exist(name, monkeypatch):
     """Every variable that a container is given is a setting, and together they make sense."""
-    given = {key: VARIABLE.sub("k" * 32, value) for key, value in OURS[name]["environment"].items()}
+    given = {key: VARIABLE.sub(_filled, value) for key, value in OURS[name]["environment"].items()}
     monkeypatch.setattr("os.environ", given)
     loaded = variables.load()
     assert loaded.topics.replication_factor == 1
@@ -76,7 +84,15 @@ def test_a_container_is_given_time_to_finish(name):
 def test_nothing_starts_before_what_it_needs():
     """Topics come before definitions and orchestrators, definitions before workers, Kafka before all of them."""
     needs = {name: set(service.get("depends_on", {})) for name, service in OURS.items()}
-    assert needs == {"topics": {"kafka"}, "deploy": {"topics"}, "orchestrator": {"topics"}, "worker": {"deploy"}}
+    assert needs == {
+        "topics": {"kafka"},
+        "deploy": {"topics"},
+        "orchestrator": {"topics"},
+        "worker": {"deploy"},
+        "projector": {"topics", "postgres"},
+        "gateway": {"topics", "postgres"},
+        "canary": {"topics", "postgres"},
+    }
     for service in OURS.values():
         for needed, how in service["depends_on"].items():
             once = SERVICES[needed].get("restart") == "no"
@@ -95,6 +111,32 @@ def test_each_orchestrator_has_a_cache_of_its_own():
     assert "VOLUME /var/lib/actionbus" in (ROOT / "deploy" / "Dockerfile").read_text()
 
 
+def test_projector_and_gateway_share_a_database():
+    """Both have the address of the PostgreSQL service, its user and its password."""
+    addresses = {SERVICES[name]["environment"]["ACTIONBUS_VISIBILITY_URL"] for name in ("projector", "gateway")}
+    made = SERVICES["postgres"]["environment"]
+    user, password, name = (made[f"POSTGRES_{part}"] for part in ("USER", "PASSWORD", "DB"))
+    assert addresses == {f"postgresql://{user}:{password}@postgres/{name}"}
+
+
+def test_traces_go_to_the_collector_by_choice():
+    """Without the profile nothing of tracing runs or is sent; with it the services know where the collector is."""
+    assert SERVICES["jaeger"]["profiles"] == ["tracing"]
+    ports = [port.rsplit(":", 1)[1] for port in SERVICES["jaeger"]["ports"]]
+    for service in OURS.values():
+        assert service["environment"]["ACTIONBUS_TRACING_ENABLED"] == "${TRACING:-false}"
+        host, port = service["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"].removeprefix("http://").split(":")
+        assert host in SERVICES
+        assert port in ports
+
+
+def test_the_gateways_port_is_exposed():
+    """The port that the file publishes is the one that the gateway is told and that the image names."""
+    port = SERVICES["gateway"]["environment"]["ACTIONBUS_GATEWAY_PORT"]
+    assert SERVICES["gateway"]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert f"EXPOSE {port}\n" in (ROOT / "deploy" / "Dockerfile").read_text()
+
+
 def test_mounted_paths_exist():
     """Every file and folder that the file mounts is in the checkout."""
     for service in SERVICES.values():
@@ -111,6 +153,9 @@ def test_prometheus_scrapes_the_services_that_exist():
         assert found["names"] == [job["job_name"]]
         assert job["job_name"] in OURS
         assert found["port"] == settings.Settings().http.port
+    assert {name for name, service in OURS.items() if service.get("restart") != "no"} <= {
+        each["job_name"] for each in jobs
+    }
 
 
 def test_grafana_finds_its_source_and_its_dashboards():

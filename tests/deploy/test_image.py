@@ -83,9 +83,11 @@ def test_a_lock_is_hashed_and_names_no_address(lock):
 
 
 def test_the_lock_fits_the_project():
-    """Every dependency of the distribution, and of its postgres extra, is locked to a version it allows."""
+    """Every dependency of the distribution, and of the extras that services need, is locked to a version it allows."""
     locked = dict(PIN.findall(LOCKS["requirements.lock"].read_text()))
-    for text in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["postgres"]):
+    extras = PROJECT["optional-dependencies"]
+    served = [text for name in ("postgres", "projector", "gateway", "otel") for text in extras[name]]
+    for text in (*PROJECT["dependencies"], *served):
         wanted = Requirement(text)
         version = locked.get(wanted.name.lower())
         assert version, f"{text} is not locked; {RENEW}"

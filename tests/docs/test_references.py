@@ -7,11 +7,11 @@ import pytest
 import typer
 
 from actionbus.cli.main import app
-from actionbus.process import metrics, reference, variables
+from actionbus.process import crashing, metrics, reference, variables
 from docs.pages import ROOT
 from docs.test_pages import PAGES
 
-DERIVED = {"settings.md", "metrics.md", "topics.md", "schemas.md", "cli.md"}
+DERIVED = {"settings.md", "metrics.md", "crash-points.md", "topics.md", "schemas.md", "cli.md"}
 WRITTEN = [page for page in PAGES if page.is_file() and page.name not in DERIVED]
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)")
 PATH = re.compile(r"`((?:services|schemas|topics|deploy|tests|examples|benchmarks|docs)/[\w./-]*|\.ci/\w+)`")
@@ -20,7 +20,7 @@ COMMAND = re.compile(r"`(?:\$ )?actionbus ((?:[a-z]+)(?: [a-z]+)?)")
 SETTING = re.compile(r"\bACTIONBUS_[A-Z_]+[A-Z]\b")
 METRIC = re.compile(r"`(actionbus_[a-z_]+)")
 
-INBOX = "actionbus_inbox"  # no metric, but the table
+TABLES = {"actionbus_inbox", "actionbus_journal", "actionbus_outbox", "actionbus_unreadable"}  # no metrics
 
 
 @pytest.fixture(params=WRITTEN, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -64,15 +64,25 @@ def test_every_command_of_an_alert_is_there():
 
 def test_every_setting_is_there(page: Path):
     """A variable of the environment that a page names is one that is read."""
-    known = {*variables.known(), "ACTIONBUS_SECRETS_DIR"}
+    known = {*variables.known(), "ACTIONBUS_SECRETS_DIR", crashing.VARIABLE}
     found = set(SETTING.findall(page.read_text(encoding="utf-8")))
     assert {name for name in found - known if not re.fullmatch(r"ACTIONBUS_STORE_\w+_URL", name)} == set()
 
 
 def test_every_metric_is_there(page: Path):
     """A metric that a page names is one that is served."""
-    known = {reference.exposed_name(each) for each in (*metrics.ORCHESTRATOR, *metrics.WORKER, *metrics.EVERY_SERVICE)}
-    named = set(METRIC.findall(page.read_text(encoding="utf-8"))) - {INBOX}
+    known = {
+        reference.exposed_name(each)
+        for each in (
+            *metrics.ORCHESTRATOR,
+            *metrics.WORKER,
+            *metrics.PROJECTOR,
+            *metrics.GATEWAY,
+            *metrics.CANARY,
+            *metrics.EVERY_SERVICE,
+        )
+    }
+    named = set(METRIC.findall(page.read_text(encoding="utf-8"))) - TABLES
     assert named <= known
 
 

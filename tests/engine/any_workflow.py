@@ -209,7 +209,7 @@ class Author:
             )
             rules.append(caught(error, then, undo=self.one_of(True, True, False)))
         always = self.node(DEEPEST, known, scopes)[0] if self.one_of(True, False, False) else None
-        return block(name, body, *rules, always=always), []
+        return block(name, body, *rules, always=always, timeout_ms=self.one_of(None, None, 50)), []
 
 
 setattr(Author, "try", Author.try_)  # a keyword, and a kind of node

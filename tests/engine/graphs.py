@@ -131,9 +131,9 @@ def sleep(name, for_ms=None, until=None) -> SleepNode:
     return SleepNode(id=name, for_ms=for_ms, until=until)
 
 
-def block(name, body, *rules, always=None) -> TryNode:
+def block(name, body, *rules, always=None, **fields) -> TryNode:
     """A block with rules."""
-    return TryNode(id=name, body=body, rules=rules, always=always)
+    return TryNode(id=name, body=body, rules=rules, always=always, **fields)
 
 
 def caught(error, then, **fields) -> BlockRule:

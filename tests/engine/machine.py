@@ -13,12 +13,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from actionbus.contracts import identifiers, payloads
 from actionbus.contracts.commands import ActionCommand, CommandKind
 from actionbus.contracts.definitions import read_graph
+from actionbus.contracts.errors import Refused
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import ChildReport, RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionError, ActionResult, ResultKind
 from actionbus.contracts.run import UNDER_WAY, Parent, RunStatus, StepStatus, WorkflowRun
+from actionbus.engine import recall
 from actionbus.engine.advance import advance
 from actionbus.engine.dispatch import commands
+from actionbus.engine.forsaken import forsaken
 from actionbus.engine.history import pinned
 from actionbus.engine.inputs import (
     Admitted,
@@ -28,6 +31,7 @@ from actionbus.engine.inputs import (
     StartRequested,
     TimerFired,
 )
+from actionbus.engine.paths import below
 from actionbus.engine.rebuild import rebuild
 from actionbus.engine.replay import replay
 from actionbus.engine.transition import Outcome
@@ -38,6 +42,9 @@ from engine.play import RESULTS, START, nonce
 
 FAILURES = (RunStatus.FAILED, RunStatus.CANCELLED)
 BY_HAND = (RequestKind.SKIP_STEP, RequestKind.COMPLETE_STEP)
+
+
+WORDS = [ResultKind.STARTED, ResultKind.HEARTBEAT, ResultKind.DEFERRED, ResultKind.IN_DOUBT]
 
 
 class World(RuleBasedStateMachine):
@@ -59,7 +66,8 @@ class World(RuleBasedStateMachine):
         self.outputs: dict[str, object] = {}  # by the path of the step
         self.by_hand: set[str] = set()  # what an operator said, and no worker did
         self.asked: set[str] = set()
-        self.started: dict[str, str] = {}  # runs that this one started, by the path of their node
+        self.again: list[set[str]] = []  # the nodes that the run went back over, by their first paths
+        self.started: dict[str, str] = {}  # the paths of nodes, by the runs that they started
         self.ended: dict[str, RunStatus] = {}
         self.feed(self.start("start-1"))
         self.commits()
@@ -95,10 +103,10 @@ class World(RuleBasedStateMachine):
         self.receive(self.answer_to(text, key, ResultKind.SUCCEEDED, output=b'{"v":666}'))
         assert self.run is before
 
-    @rule(data=st.data(), word=st.sampled_from([ResultKind.STARTED, ResultKind.HEARTBEAT, ResultKind.DEFERRED]))
+    @rule(data=st.data(), word=st.sampled_from(WORDS))
     @precondition(lambda self: self.sent)
     def says_it_works(self, data, word):
-        """A worker says that it has begun, or goes on, or that somebody else will answer; that may be any worker."""
+        """A worker says that it has begun, or goes on, that somebody else will answer, or that it does not know."""
         command = self.sent[data.draw(st.sampled_from(sorted(self.sent)))]
         self.receive(self.answer_to(command.command_id, command.step_key, word))
 
@@ -221,6 +229,30 @@ class World(RuleBasedStateMachine):
             assert self.run is before
             assert "by its name" in made.event.entries[0].reason
 
+    @rule(data=st.data(), luck=st.integers(0, 2))
+    @precondition(lambda self: self.run and not self.run.status.ended)
+    def goes_back(self, data, luck):
+        """Sometimes an operator lets the run go back; what it has forgotten is told from its history."""
+        if luck:
+            return
+        places = [(scope, self.definition.place(scope.path)) for scope in self.run.scopes]
+        paths = [
+            f"{scope.path}.{each}".lstrip(".")
+            for scope, place in places
+            if place.node.kind == "sequence"
+            for each in place.plan.ids[: scope.cursor + 2]
+        ]
+        step = data.draw(st.sampled_from(paths or ["n1"]))
+        try:
+            payload = recall.forgotten(self.definition, self.run, self.history(), step)
+        except Refused:
+            payload = None
+        made = self.ask(RequestKind.REWIND, f"rewind-{len(self.inputs)}", step=step, payload=payload)
+        if made.outcome is Outcome.REJECTED:
+            reason = made.event.entries[0].reason
+            assert "not kept" not in reason, reason
+            assert "does not fit" not in reason, reason
+
     @rule()
     def commits(self):
         """The transaction ends; the commands of what it scheduled go out."""
@@ -258,14 +290,15 @@ class World(RuleBasedStateMachine):
         scopes = self.run.scopes if getattr(self, "run", None) is not None else ()
         return [each.path for each in scopes if self.definition.place(each.path).node.kind == "person"]
 
-    def tell(self, path, end):
+    def tell(self, child, end):
         """A child's word; how it ended is so for ever, and what it did then stands in the books as the work of others."""
+        path = self.started[child]
         if end is not RunStatus.RUNNING:
-            end = self.ended.setdefault(path, end)
-            key = identifiers.step_key("r-1", "0", path)
+            end = self.ended.setdefault(child, end)
+            key = identifiers.step_key("r-1", child.removeprefix("r-1:").partition(":")[0], path)
             self.rows.setdefault(key, "DONE" if end is RunStatus.COMPLETED else "CANCELLED")
         report = ChildReport(
-            run_id=self.started[path],
+            run_id=child,
             incarnation="7",
             status=end,
             output=payloads.encode({"v": path}) if end is RunStatus.COMPLETED else None,
@@ -332,10 +365,27 @@ class World(RuleBasedStateMachine):
         self.transitions.append(transition)
         for entry in transition.event.entries if transition.event else ():
             if entry.kind is EntryKind.CHILD_STARTED:
-                self.started[entry.step] = payloads.decode(entry.data)["run_id"]
+                self.started[payloads.decode(entry.data)["run_id"]] = entry.step
+            if entry.kind is EntryKind.RUN_REWOUND:
+                self.goes_over(entry.step)
             if entry.kind in (EntryKind.STEP_SUCCEEDED, EntryKind.STEP_SKIPPED, EntryKind.STEP_COMPLETED):
                 self.note(entry.step.removesuffix(".f"), payloads.decode(entry.data))
         return transition
+
+    def goes_over(self, path):
+        """The run goes back to a node: what it and those after it gave is given anew."""
+        outer, _, name = path.rpartition(".")
+        ids = self.definition.place(outer).plan.ids
+        over = {self.first(f"{outer}.{each}".lstrip(".")) for each in ids[ids.index(name) :]}
+        self.again.append(over)
+        self.outputs = {
+            each: value for each, value in self.outputs.items() if not any(below(each, one) for one in over)
+        }
+
+    def history(self):
+        """What the events of the run tell of it."""
+        events = [each.event for each in self.transitions if each.event is not None]
+        return rebuild(next(iter(self.definitions.values())), events, "", self.definitions)
 
     def first(self, path):
         """A path as it was before any node of it was renamed."""
@@ -414,6 +464,12 @@ class World(RuleBasedStateMachine):
         assert retries | held == waits
         assert not retries & held
 
+    @invariant()
+    def something_is_left_that_moves_it(self):
+        """A live run has a timer, a command, a turn to come, or waits for somebody: it is never forsaken."""
+        if hasattr(self, "transitions"):
+            assert not forsaken(self.definition, self.run), f"{self.run.steps} {self.run.scopes}"
+
     def teardown(self):
         """The world becomes reliable: the run ends, its books balance, and a replay gives the same bytes."""
         if not hasattr(self, "transitions"):
@@ -425,8 +481,8 @@ class World(RuleBasedStateMachine):
             self.ask(RequestKind.SIGNAL, f"signal-{len(self.inputs)}", signal="go", payload=b'{"v":2}')
             for path in self.queued():
                 self.feed(Admitted(path=path))
-            for path in list(self.started):
-                self.tell(path, RunStatus.COMPLETED if self.place(path).node.wait else RunStatus.RUNNING)
+            for child, path in list(self.started.items()):
+                self.tell(child, RunStatus.COMPLETED if self.place(path).node.wait else RunStatus.RUNNING)
             self.commits()
             for command in list(self.sent.values()):
                 self.receive(self.work(command, "done"))
@@ -442,10 +498,18 @@ class World(RuleBasedStateMachine):
     def balances(self):
         """What was done and has an undo is undone, unless the run says that it is done; undos ran last first."""
         entries = [entry for each in self.transitions if each.event for entry in each.event.entries]
-        books = Books(self.definition, self.run.status, entries, self.by_hand, place=self.place, first=self.first)
+        books = Books(
+            self.definition,
+            self.run.status,
+            entries,
+            self.by_hand,
+            place=self.place,
+            first=self.first,
+            again=self.again,
+        )
         assert books.last_first(), "not last first"
-        for path, kept in books.wanted():
-            key = identifiers.step_key("r-1", "0", path)
+        for path, at, kept in books.wanted():
+            key = identifiers.step_key("r-1", f"0.{at}" if at else "0", path)
             there = self.rows[key] == "DONE" and key not in self.undone
             assert there is kept, f"{path} should {'be' if kept else 'not be'} there: {self.rows[key]}"
 
@@ -461,6 +525,4 @@ class World(RuleBasedStateMachine):
 
     def is_rebuilt(self):
         """What happened says what must have come: the inputs told from the events give the same events."""
-        events = [each.event for each in self.transitions if each.event is not None]
-        first = next(iter(self.definitions.values()))
-        assert list(replay(rebuild(first, events, "", self.definitions))) == []
+        assert list(replay(self.history())) == []

@@ -5,6 +5,8 @@ from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.run import WorkflowRun
 from actionbus.engine.transition import Outcome
 
+_ERRORS = (EntryKind.STEP_FAILED, EntryKind.STEP_TIMED_OUT, EntryKind.STEP_IN_DOUBT, EntryKind.COMPENSATION_FAILED)
+
 
 def told(event: WorkflowEvent | None) -> list[str]:
     """An event as sentences, one for each entry; nothing when there is none."""
@@ -66,7 +68,7 @@ def _sentence(entry: EventEntry) -> str:
         by = f" by {made.rule}" if made.rule else ""
         return " ".join(part for part in (about, f"decided {made.decision}{by}: {made.reason}") if part)
     words = [about, entry.kind.value.removeprefix("step_")]
-    if entry.kind in (EntryKind.STEP_FAILED, EntryKind.STEP_TIMED_OUT, EntryKind.COMPENSATION_FAILED):
+    if entry.kind in _ERRORS:
         words.append(payloads.decode(entry.data)["type"])
     elif entry.data is not None:
         words.append(entry.data.decode())

@@ -103,6 +103,11 @@ class Play:
         """Try a step again."""
         return self.asks(RequestKind.RETRY_STEP, step=path)
 
+    def rewinds(self, path, *, outputs=None, **given) -> Transition:
+        """Go back to a node; ``outputs`` and ``input`` are given back to the run."""
+        value = {**given, **({} if outputs is None else {"outputs": outputs})}
+        return self.asks(RequestKind.REWIND, step=path, **({"value": value} if value else {}))
+
     def skips(self, path, value=None) -> Transition:
         """Go on without a step."""
         return self.asks(RequestKind.SKIP_STEP, step=path, value=value)
@@ -153,22 +158,30 @@ class Play:
         emitted = tuple(Emit(topic=topic) for topic in emits)
         return self.answers(path, ResultKind.DEFERRED, attempt=attempt, undo=undo, emits=emitted)
 
+    def doubts(self, path, message="the worker was killed", *, attempt=None, undo=False) -> Transition:
+        """A worker says that nobody knows whether it was done."""
+        error = ActionError(type="OutcomeUnknown", message=message, retryable=False)
+        return self.answers(path, ResultKind.IN_DOUBT, attempt=attempt, undo=undo, error=error)
+
     def undoes(self, path, outcome="undone", *, attempt=None, emits=()) -> Transition:
         """A worker undid a step."""
         return self.succeeds(path, {"outcome": outcome}, attempt=attempt, undo=True, emits=emits)
 
-    def answers(self, path, kind, *, attempt=None, undo=False, **fields) -> Transition:
-        """A result about the current attempt of a step, or about another one."""
+    def answers(self, path, kind, *, attempt=None, undo=False, incarnation=None, **fields) -> Transition:
+        """A result about the current attempt of a step, or about another one; also one of before a rewind."""
         if attempt is None:
             attempt = self.step(path).attempt
-        key = identifiers.step_key(self.run_id, self.incarnation, path)
+        own = next((step.incarnation for step in self.run.steps if step.path == path), "") if self.run else ""
+        key = identifiers.step_key(self.run_id, incarnation or own or self.incarnation, path)
         text = identifiers.command_id(key, attempt, undo=undo)
         result = ActionResult(command_id=text, step_key=key, run_id=self.run_id, kind=kind, nonce=nonce(text), **fields)
         return self.give(ResultReceived(result=result, command=identifiers.parse_command_id(text)))
 
     def hears(self, path, status, *, output=..., error=None, run_id=None) -> Transition:
         """The run that a node started tells how it stands; it has the id that such a run gets."""
-        child = run_id or identifiers.child_run_id(self.run_id, self.incarnation, path)
+        rewound = self.run.rewound if self.run else 0
+        incarnation = f"{self.incarnation}.{rewound}" if rewound else self.incarnation
+        child = run_id or identifiers.child_run_id(self.run_id, incarnation, path)
         report = ChildReport(
             run_id=child,
             incarnation="7",

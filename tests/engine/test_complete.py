@@ -49,7 +49,7 @@ def test_a_success_of_an_earlier_attempt_counts():
     assert live(play.run) == {"a": "SCHEDULED"}
     play.succeeds("a", {"by": "first"}, attempt=1)
     assert live(play.run) == {"b": "SCHEDULED"}
-    is_ignored(play, play.succeeds("a", {"by": "second"}, attempt=2))
+    is_ignored(play, play.succeeds("a", {"by": "first"}, attempt=2))
 
 
 def test_a_late_success_ends_the_back_off():

@@ -7,11 +7,13 @@ from actionbus.engine.transition import Outcome
 from engine.graphs import (
     PAUSE,
     action,
+    block,
     call,
     each,
     go_on_with,
     on,
     parallel,
+    person,
     policy,
     put,
     ref,
@@ -280,3 +282,42 @@ def test_an_incident_of_version_0_1_is_dealt_with():
     assert sent(play)[-1] == "a/undo/2"
     play.undoes("a")
     has_ended(play, "FAILED")
+
+
+def branches():
+    """A run with something of every kind at some depth, each id once, but for the items of a list."""
+    asked = person("p", signal="form")
+    inner = block("b", parallel("q", step("a", on(None, PAUSE)), sleep("s", 50), wait("w", "go"), asked))
+    items = each("m", [1, 2, 3], step("i", on(None, PAUSE)))
+    return started(workflow(parallel("top", inner, items)))
+
+
+def test_a_step_is_found_by_its_id():
+    """In blocks and branches the id of a node is enough for every verb; the event tells the whole path."""
+    play = branches()
+    play.fails("top.b[1].a")
+    play.retries("a")
+    assert sent(play)[-1] == "top.b[1].a/2"
+    play.moves("s", START + 5)
+    assert play.run.timers[-1].due_at == START + 5
+    play.asks("assign_task", step="p", value="bob")
+    assert told(play.last.event)[-1].startswith('top.b[1].p task_assigned "bob"')
+    play.asks("signal", step="p", value=None)
+    play.skips("a", 1)
+    assert set(live(play.run)) == {"top.m[0]", "top.m[1]", "top.m[2]"}
+
+
+def test_an_id_that_many_live_nodes_have_is_refused_with_their_paths():
+    """Nobody guesses which item is meant; once one is left that is live, its id is enough."""
+    play = branches()
+    is_refused(play.skips("i", 1), "'i' may be any of top.m[0], top.m[1], top.m[2]: give the path of the one you mean")
+    play.skips("top.m[0]", 1)
+    play.skips("top.m[2]", 1)
+    assert told(play.skips("i", 1).event)[-1].startswith("top.m[1]#1 skipped 1")
+
+
+def test_a_step_that_is_over_is_not_found_by_its_id():
+    """The answer names what is under way."""
+    play = started(workflow(parallel("p", step("a")), step("b")))
+    play.succeeds("p.a")
+    is_refused(play.skips("a", 1), "no step 'a' is under way; those that are: b")

@@ -8,9 +8,11 @@ import pytest
 
 from actionbus.engine.shapes import SHAPES
 from engine import (
+    test_advance,
     test_child,
     test_compensate,
     test_complete,
+    test_doubt,
     test_fail,
     test_fire,
     test_liveness,
@@ -19,6 +21,7 @@ from engine import (
     test_parallel,
     test_pause,
     test_repeat,
+    test_rewind,
     test_schedule,
     test_signal,
     test_try,
@@ -45,11 +48,35 @@ def _with(test, *given) -> Callable[[], None]:
 
 
 BREAKAGES = {
+    "the engine looks at a clock": Breakage(
+        "draft",
+        "        self.now = now\n",
+        '        self.now = now + __import__("time").perf_counter_ns()\n',
+        test_advance.test_the_same_inputs_give_the_same_bytes,
+    ),
     "any attempt may fail": Breakage(
         "fail",
         "if step is None or step.attempt != command.attempt:",
         "if step is None:",
         test_fail.test_only_the_current_attempt_can_fail,
+    ),
+    "a rule for any error decides about a doubt": Breakage(
+        "fail",
+        "if doubt and not _named(plan.rules, verdict):",
+        "if doubt and not verdict.number:",
+        test_doubt.test_a_rule_that_names_the_doubt_decides,
+    ),
+    "an attempt that nobody heard of again has failed": Breakage(
+        "fail",
+        "if began and steps.plan_of(draft, step.path).action.asks_once",
+        "if False",
+        lambda: test_doubt.test_an_attempt_that_took_too_long_is_in_doubt(None),
+    ),
+    "a resumed run tries again what may have happened": Breakage(
+        "pause",
+        "if step.status is not StepStatus.UNKNOWN",
+        "",
+        test_doubt.test_a_run_that_is_resumed_does_not_try_it_again,
     ),
     "a compensation is not registered": Breakage(
         "shapes.step",
@@ -89,7 +116,7 @@ BREAKAGES = {
     ),
     "a step whose undo is stuck succeeds": Breakage(
         "complete",
-        "step.status is StepStatus.FAILED and step.stuck",
+        "step.status in (StepStatus.FAILED, StepStatus.UNKNOWN) and step.stuck",
         "step.stuck",
         test_operator.test_a_step_whose_undo_is_stuck_ignores_its_success,
     ),
@@ -179,13 +206,13 @@ BREAKAGES = {
     ),
     "a timer outlives what was given up": Breakage(
         "draft",
-        "or each.step in undoing or not below(each.step, path)",
+        "or each.step in undoing or not among(each.step)",
         "or True",
         test_wait.test_a_wait_that_is_given_up_takes_no_signal,
     ),
     "a wait outlives what was given up": Breakage(
         "draft",
-        "[each for each in self.scopes.values() if below(each.path, path)]",
+        "[each for each in self.scopes.values() if among(each.path)]",
         "[]",
         test_wait.test_a_wait_that_is_given_up_takes_no_signal,
     ),
@@ -335,6 +362,78 @@ BREAKAGES = {
         "        turn.go()  # what was due before somebody asked comes first\n",
         "        pass\n",
         test_schedule.test_an_update_counts_from_now_on,
+    ),
+    "what runs again has its old step key": Breakage(
+        "rewind",
+        "    draft.rewound += 1\n",
+        "",
+        test_rewind.test_what_runs_again_has_another_step_key,
+    ),
+    "answers of before a rewind are taken": Breakage(
+        "advance",
+        "return (command.run_id, command.incarnation) == (draft.run.run_id, own)",
+        "return command.run_id == draft.run.run_id",
+        test_rewind.test_what_runs_again_has_another_step_key,
+    ),
+    "an undo looks for its step under the run's own key": Breakage(
+        "compensate",
+        "        incarnation=undo.incarnation,\n",
+        "",
+        test_rewind.test_what_ran_again_is_undone_under_its_own_key,
+    ),
+    "what waited for its turn is undone under another key": Breakage(
+        "shapes.step",
+        "plan.undo, step.path, step.incarnation)",
+        "plan.undo, step.path, draft.incarnation)",
+        test_rewind.test_what_waited_for_its_turn_keeps_its_key,
+    ),
+    "going back undoes only the node": Breakage(
+        "shapes.sequence",
+        "number(each) >= first",
+        "number(each) == first",
+        test_rewind.test_what_ran_from_the_node_on_is_undone_last_first_and_runs_again,
+    ),
+    "going back undoes nothing": Breakage(
+        "shapes.sequence",
+        "        if last is None:\n",
+        "        if True:\n",
+        test_rewind.test_what_ran_from_the_node_on_is_undone_last_first_and_runs_again,
+    ),
+    "going back waits for no undo that is under way": Breakage(
+        "shapes.sequence",
+        "[*undoing, *(undo.step for undo in draft.compensations)]",
+        "[undo.step for undo in draft.compensations]",
+        test_rewind.test_children_end_first_and_new_ones_have_other_ids,
+    ),
+    "a child that runs again has the id of the first": Breakage(
+        "shapes.child",
+        "draft.incarnation or draft.run.incarnation",
+        "draft.run.incarnation",
+        test_rewind.test_children_end_first_and_new_ones_have_other_ids,
+    ),
+    "what was forgotten is not asked for": Breakage(
+        "rewind",
+        "    if lacking:\n",
+        "    if False:\n",
+        test_rewind.test_what_was_forgotten_has_to_be_given_back,
+    ),
+    "a run that is undone goes back": Breakage(
+        "rewind",
+        "    if run.ending is not None:\n",
+        "    if False:\n",
+        test_rewind.test_it_is_refused_while_the_run_is_undone_and_once_it_has_ended,
+    ),
+    "looking back forgets": Breakage(
+        "progress",
+        " if draft.definition.forgets else ()",
+        "",
+        test_rewind.test_a_history_tells_what_was_forgotten,
+    ),
+    "an id that many nodes have means the first": Breakage(
+        "addressing",
+        "    if len(found) > 1:\n",
+        "    if False:\n",
+        test_operator.test_an_id_that_many_live_nodes_have_is_refused_with_their_paths,
     ),
     "the incidents of 0.1 are forgotten": Breakage(
         "draft",

@@ -239,7 +239,7 @@ def test_a_cancel_while_a_scope_is_undone():
 def test_unwinding_is_only_for_who_asked():
     """A node that never asked for an undo of what is inside cannot be told that it is done."""
     with pytest.raises(InvariantBroken, match="did not ask for it"):
-        SHAPES["sequence"].unwound(None, None, "s", "s.a")
+        SHAPES["choose"].unwound(None, None, "s", "s.a")
 
 
 def test_branches_are_undone_on_their_own():

@@ -1,5 +1,6 @@
 """Values that somebody hands to a run."""
 
+from actionbus.contracts import identifiers
 from actionbus.contracts.limits import Limits
 from actionbus.engine.transition import Outcome
 from engine.graphs import ref, sequence, step, wait, workflow
@@ -40,6 +41,17 @@ def test_a_repeated_signal_is_delivered_once():
     assert play.signals("go", 1, request_id="s-1").outcome is Outcome.REPEATED
     assert [scope.path for scope in play.run.scopes] == ["", "v"]
     assert "carried out before" in told(play.last.event)[0]
+
+
+def test_a_key_is_good_for_one_signal():
+    """The same key with another value is refused, while the first one waits and after it was taken."""
+    play = started(waits())
+    first, other = (identifiers.fingerprinted("k", content) for content in (b"1", b"2"))
+    play.signals("go", 1, request_id=first)
+    for goes_on in (lambda: play.succeeds("a"), lambda: None):
+        is_refused(play.signals("go", 2, request_id=other), "the idempotency key k was used for another request")
+        assert play.signals("go", 1, request_id=first).outcome is Outcome.REPEATED
+        goes_on()
 
 
 def test_only_so_many_requests_are_remembered():

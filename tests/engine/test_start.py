@@ -2,12 +2,13 @@
 
 import pytest
 
+from actionbus.contracts import identifiers
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.requests import IfExists, RequestKind, WorkflowRequest
 from actionbus.engine.inputs import StartRequested
 from actionbus.engine.transition import Outcome
 from engine.graphs import ref, step, workflow
-from engine.matchers import has_ended, live, sent, told, waiting
+from engine.matchers import has_ended, is_refused, live, sent, told, waiting
 from engine.play import START, Play, started
 
 
@@ -49,6 +50,33 @@ def test_the_same_request_is_answered_alike():
     assert again.event.incarnation == "0"
     assert told(again.event) == ["request_accepted (this request started the run)"]
     assert sent(play) == ["book/1"]
+
+
+def fingerprinted(key, content):
+    """The id of a request as the gateway makes it."""
+    return identifiers.fingerprinted(key, content)
+
+
+@pytest.mark.parametrize("if_exists", list(IfExists))
+def test_a_key_that_comes_back_with_something_else_is_refused(if_exists):
+    """Whatever a start means where there is a run: its key has been used, and nothing is replaced or postponed."""
+    play = Play(workflow(step("book")))
+    play.starts(1, request_id=fingerprinted("k", b"1"))
+    play.succeeds("book")
+    before = play.run
+    again = play.starts(1, request_id=fingerprinted("k", b"1"), if_exists=if_exists)
+    assert again.outcome is Outcome.REPEATED
+    other = play.starts(2, request_id=fingerprinted("k", b"2"), if_exists=if_exists)
+    is_refused(other, "the idempotency key k was used for another request")
+    assert play.run is before
+
+
+def test_an_id_without_a_fingerprint_is_the_same_request_however_it_comes():
+    """What was asked over Kafka under a key and is asked again over HTTP has one effect, and the other way round."""
+    for first, second in (("k", fingerprinted("k", b"1")), (fingerprinted("k", b"1"), "k")):
+        play = Play(workflow(step("book")))
+        play.starts(request_id=first)
+        assert play.starts(request_id=second).outcome is Outcome.REPEATED
 
 
 @pytest.mark.parametrize("ended", [False, True])

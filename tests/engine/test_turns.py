@@ -3,6 +3,7 @@
 import pytest
 
 from actionbus.contracts.limiting import LimitPolicy
+from actionbus.contracts.requests import IfExists
 from actionbus.contracts.run import Pace
 from actionbus.engine.inputs import Admitted
 from actionbus.engine.transition import Outcome
@@ -283,6 +284,21 @@ def test_a_run_is_accepted_and_waits_for_its_turn():
     assert (play.run.queued, play.run.unbegun, sent(play)) == (False, False, ["a/1"])
     play.succeeds("a")
     has_ended(play, "COMPLETED")
+
+
+def test_a_run_remembers_the_turns_of_the_one_whose_place_it_takes():
+    """Under the rate of its workflow, and under those of actions: a new owner of the shard finds them nowhere else."""
+    made = workflow(step("a"), limit=LimitPolicy(rate=1), actions=[limited(limit=SOME)])
+    play = Play(made)
+    play.starts("ada")
+    admits(play, "")
+    play.passes(10)
+    admits(play)
+    play.succeeds("a")
+    play.incarnation = "1"
+    play.starts("ada", request_id="start-2", if_exists=IfExists.REPLACE)
+    assert play.run.incarnation == "1"
+    assert play.run.paces == (Pace(action="a", at=START + 10), Pace(action="", at=START))
 
 
 def test_the_time_of_a_run_begins_with_its_turn():

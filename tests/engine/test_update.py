@@ -6,7 +6,7 @@ from actionbus.contracts import payloads
 from actionbus.contracts.events import EntryKind
 from actionbus.engine.transition import Outcome
 from engine.graphs import cel, parallel, put, ref, repeat, sequence, show, step, wait, workflow
-from engine.matchers import has_ended, is_refused
+from engine.matchers import has_ended, is_ignored, is_refused
 from engine.play import started
 
 POSITIVE = cel("n > 0", n=ref("payload"))
@@ -64,6 +64,16 @@ def test_an_update_is_carried_out_once():
     assert len(play.run.signals) == 1
     play.succeeds("a")
     assert play.signals("add", 3, request_id="u").outcome is Outcome.REPEATED
+
+
+def test_an_early_update_that_is_sent_again_hears_no_verdict_before_its_time():
+    """Nobody knows yet whether it will be accepted: whoever asks again hears the one verdict, as the first does."""
+    play = started(asking(step("a")), 100)
+    play.signals("add", -1, request_id="early")
+    is_ignored(play, play.signals("add", -1, request_id="early"), Outcome.REPEATED)
+    assert verdicts(play, "early") == []
+    play.succeeds("a")
+    assert verdicts(play, "early") == ["w does not accept it: n > 0 does not hold"]
 
 
 @pytest.mark.parametrize("end", ["cancels", "terminates", "completes"])

@@ -481,6 +481,25 @@ def answered_by_token() -> Play:
     return play
 
 
+def nobody_knows() -> Play:
+    """Nobody knows what became of an attempt: one step is done by hand, one tried again, and an undo is looked at."""
+    once = [action(name, effect=Effect.AT_MOST_ONCE) for name in ("pay", "post", "take-back")]
+    steps = (step("pay", undo="take-back"), step("post"), step("check"))
+    play = started(workflow(*steps, actions=once))
+    play.begins("pay")
+    play.doubts("pay")
+    play.completes("pay", {"id": 7})
+    play.begins("post")
+    play.passes(60_000)
+    play.retries("post")
+    play.doubts("post")
+    play.succeeds("post")
+    play.fails("check", retryable=False)
+    play.doubts("pay", undo=True)
+    play.completes("pay")
+    return play
+
+
 def migrated_mid_run() -> Play:
     """A run that waits goes over to another version, under which its next steps are others; what is done keeps its undo."""
     play = started(
@@ -657,6 +676,47 @@ def silent_after_deferring() -> Play:
     return play
 
 
+def goes_back() -> Play:
+    """A run goes back over a step and a run that it started, then fails, and each is undone under its own key."""
+    undo = call("uk", of=ref("made"))
+    play = started(
+        workflow(
+            step("a", undo="ua", input={"n": ref("input")}),
+            put("s", {"a": ref("steps", "a")}),
+            step("b", undo="ub", input={"s": ref("steps", "s"), "n": ref("input")}),
+            child("k", undo=undo),
+            step("c"),
+        ),
+        5,
+    )
+    play.succeeds("a", 1)
+    play.succeeds("b", 2)
+    play.hears("k", RunStatus.COMPLETED, output=3)
+    play.rewinds("b", input=5, outputs={"s": {"a": 1}})
+    play.undoes("k")
+    play.undoes("b")
+    play.succeeds("b", 4, incarnation="0")
+    play.succeeds("b", 4)
+    play.hears("k", RunStatus.COMPLETED, output=5)
+    play.fails("c", retryable=False)
+    for path in ("k", "b", "a"):
+        play.undoes(path)
+    return play
+
+
+def found_by_attributes() -> Play:
+    """A run can be found by its input, and then by what it shows."""
+    made = workflow(
+        show("open", "stage", "open"),
+        step("pay"),
+        show("paid", "stage", ref("steps", "pay")),
+        searchable={"customer": "input.customer", "stage": None},
+    )
+    play = started(made, {"customer": "c-1"})
+    play.succeeds("pay", "paid")
+    return play
+
+
 SCENARIOS = (
     happy_path,
     retry_then_success,
@@ -688,6 +748,7 @@ SCENARIOS = (
     rules_with_conditions,
     silent_attempt,
     answered_by_token,
+    nobody_knows,
     migrated_mid_run,
     schedule_of_minutes,
     child_completes,
@@ -699,4 +760,6 @@ SCENARIOS = (
     turns_waited_for,
     debounced_start,
     silent_after_deferring,
+    goes_back,
+    found_by_attributes,
 )

@@ -19,7 +19,7 @@ from actionbus.kafka.reader import PartitionReader
 
 @dataclass
 class Books:
-    """Events by run, in the order of the log, and the last state of every run."""
+    """Events by run, in the order of the log, and the state of every run that is not forgotten yet."""
 
     versions: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     kinds: defaultdict[str, Counter[EntryKind]] = field(default_factory=lambda: defaultdict(Counter))
@@ -64,6 +64,8 @@ async def read(connection: Connection, prefix: str, shards: int) -> Books:
                 for record in records:
                     if record.key == POSITION_KEY:
                         books.positions[shard] = codec.decode(ShardPosition, record.value)
+                    elif record.value is None and record.key is not None:
+                        books.states.pop(record.key.decode(), None)  # forgotten
                     elif record.value is not None:
                         run = codec.decode(WorkflowRun, record.value)
                         books.states[run.run_id] = run

@@ -3,20 +3,21 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from actionbus.kafka.connection import Connection
+from support import commands
 from support.apache_kafka import die_with_me, free_ports
+from support.commands import COMMAND
 
 READY_SECONDS = 240.0
 ENDED_SECONDS = 120.0
 INSTANCES = ("ACTIONBUS_ORCHESTRATOR_GROUP_INSTANCE_ID", "ACTIONBUS_WORKER_GROUP_INSTANCE_ID")
-COMMAND = [sys.executable, "-m", "actionbus.cli.main"]
 
 
 def connection(bootstrap: str, login: tuple[str, str] | None = None) -> Connection:
@@ -129,6 +130,7 @@ class Installation:
     login: tuple[str, str] | None = None  # user and password, for a broker that asks for them
     named: bool = False  # each process keeps its name in its groups, and its share while it is away
     shards: int = 4
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # more for the environment of one, by its name
 
     @property
     def environment(self) -> dict[str, str]:
@@ -164,15 +166,7 @@ class Installation:
 
     def command(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one command of the command line to its end."""
-        done = subprocess.run(
-            [*COMMAND, *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=READY_SECONDS,
-            cwd=self.folder,
-        )
+        done = commands.run(*arguments, env=self.environment, cwd=self.folder, timeout=READY_SECONDS)
         assert not ok or done.returncode == 0, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -189,10 +183,22 @@ class Installation:
         """Start a worker that hosts the actions of the app, or of another one."""
         return self._start(name, ["run", "worker", str(app or self.app)], {})
 
+    def canary(self, *options: str) -> Service:
+        """Start a canary, with its ledger in `canary.db` in the folder `canary`."""
+        return self._start("canary", ["canary", "--state-dir", str(self.folder / "canary"), *options], {})
+
+    def projector(self, name: str = "projector") -> Service:
+        """Start a projector; ``extra`` says where the visibility database is."""
+        return self._start(name, ["run", "projector"], {})
+
+    def gateway(self, port: int, name: str = "gateway") -> Service:
+        """Start a gateway that answers on a port."""
+        return self._start(name, ["run", "gateway"], {"ACTIONBUS_GATEWAY_PORT": str(port)})
+
     def _start(self, name: str, command: list[str], environment: dict[str, str]) -> Service:
         if self.named:
             environment = environment | dict.fromkeys(INSTANCES, name)
-        service = Service(name, command, self.environment | environment, self.folder)
+        service = Service(name, command, self.environment | environment | dict(self.own.get(name, {})), self.folder)
         service.start()
         self.services.append(service)
         return service

@@ -192,6 +192,11 @@ async def test_another_number_of_shards_is_refused(apache_kafka, prefix: str, tm
         await until(all_refused, "all eight shards say that there are four")
         assert third.process.poll() is None
 
+        async def none_owned() -> bool:
+            return await asyncio.to_thread(third.metric, "actionbus_shards_owned") == 0
+
+        await until(none_owned, "the metric that an alert watches counts no stopped shard")
+
 
 @pytest.mark.kafka
 async def test_junk_in_the_state_topic_stops_its_shard_and_says_so(broker, prefix: str, tmp_path: Path) -> None:

@@ -146,6 +146,24 @@ async def test_a_step_that_waits_for_an_operator_is_repaired(journeys: Journeys,
     ]
 
 
+async def test_a_run_goes_back_while_the_orchestrator_is_killed(journeys: Journeys, client: Client) -> None:
+    """What it did is undone once and the last first, and done again; the wait that had its signal waits for another."""
+    journeys.mark("back.broke").touch()
+    run = await client.signal_with_start("journey@1", "approved", "Ada", run_id="back", input=given("back"))
+    await stuck(run)
+    journeys.mark("back.broke").unlink()
+    asked = await journeys.runs("retry", "back", "--from", "bookings", "--reason", "the wrong flight")
+    assert asked["retried"] is True
+    await asyncio.to_thread(journeys.orchestrator.kill)
+    journeys.orchestrator.start()
+    await asyncio.to_thread(journeys.orchestrator.wait_ready)
+    await waits_at(run, "approval")
+    await run.signal("approved", "Eve")
+    assert await run.result(WAIT_SECONDS) == came("back", approval="Eve")
+    undone = [entry.step for entry in await told(run, EntryKind.STEP_COMPENSATED)]
+    assert undone == ["pay", "bookings.flight", "bookings.hotel"]
+
+
 @pytest.mark.parametrize("repair", ["retry", "skip"])
 async def test_an_undo_that_waits_for_an_operator_is_repaired(journeys: Journeys, client: Client, repair: str) -> None:
     """Its failure was final, so the run stays COMPENSATING; once it is repaired the rest is undone as well."""

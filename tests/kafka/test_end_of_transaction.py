@@ -8,7 +8,7 @@ from actionbus.contracts.errors import Doubt
 from actionbus.kafka import transaction
 from actionbus.kafka.connection import Connection
 from actionbus.kafka.transaction import State, TransactionalProducer
-from support import proxy
+from support import deadlines, proxy
 from support.topics import record, topic, values
 
 pytestmark = [pytest.mark.kafka, pytest.mark.java]
@@ -46,21 +46,14 @@ async def open_producer(wire, prefix, place):
 
 
 @pytest.fixture
-def silence(open_producer, monkeypatch):
+def silence(open_producer):
     """A commit that meets its deadline once its end has come as far as is said, and not before; gives the producer."""
-    deadlines, timeout = [], asyncio.timeout
-
-    def noted(seconds):
-        made = timeout(seconds)
-        if seconds == DEADLINE:
-            deadlines.append(made)
-        return made
 
     async def commit(arrived):
-        monkeypatch.setattr(asyncio, "timeout", noted)
-        commit = asyncio.create_task(open_producer.commit())
-        await arrived(proxy.END_TXN)
-        deadlines[0].reschedule(asyncio.get_running_loop().time())
+        with deadlines.noted(DEADLINE) as noted:
+            commit = asyncio.create_task(open_producer.commit())
+            await arrived(proxy.END_TXN)
+        deadlines.meet(noted[0])
         with pytest.raises(Doubt, match="no end within"):
             await commit
         return open_producer

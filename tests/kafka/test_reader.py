@@ -6,12 +6,13 @@ from contextlib import aclosing
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from actionbus.contracts.errors import PositionLost, TopicMissing
+from actionbus.contracts.errors import PositionLost, TopicMissing, Unavailable
 from actionbus.contracts.limits import Limits
 from actionbus.kafka.connection import Connection
 from actionbus.kafka.producer import IdempotentProducer
 from actionbus.kafka.reader import PartitionReader
 from actionbus.kafka.transaction import TransactionalProducer
+from support.proxy import Proxy
 from support.topics import SECONDS, record, topic
 
 
@@ -199,6 +200,18 @@ async def test_a_missing_topic_is_named(connection, prefix):
                 await reader.earliest(f"{prefix}-nowhere", 0)
 
 
+@pytest.mark.usefixtures("short_search")
+async def test_silence_says_nothing_of_a_topic(connection, prefix, monkeypatch):
+    """While brokers do not answer nobody knows what is there: that passes, and is no missing topic."""
+    monkeypatch.setattr("actionbus.kafka.cluster.SILENCE_SECONDS", 0.2)
+    async with Proxy(connection.bootstrap_servers) as wire:
+        async with PartitionReader(Connection(bootstrap_servers=wire.address, client_id="silence")) as reader:
+            wire.weather.replies.clear()
+            with pytest.raises(Unavailable, match=f"{prefix}-nowhere"):
+                await reader.end(f"{prefix}-nowhere", 0)
+            wire.weather.replies.set()
+
+
 @pytest.mark.java
 async def test_following_survives_a_restart(tmp_path, prefix):
     """A broker that is killed and comes back is waited for, and no record is missed or repeated."""
@@ -221,3 +234,45 @@ async def test_following_survives_a_restart(tmp_path, prefix):
                     if got[-1] == "b":
                         break
         assert got == ["a", "b"]
+
+
+async def test_the_ends_of_many_are_one_question(connection, prefix, name):
+    """All partitions are answered together; an open transaction parts what is written from what may be read."""
+    await _write(connection, name, ["a", "b"])
+    open_ = AIOKafkaProducer(bootstrap_servers=connection.bootstrap_servers, transactional_id=f"{prefix}.open")
+    await open_.start()
+    await open_.begin_transaction()
+    await (await open_.send(name, b"c", partition=0))
+    async with PartitionReader(connection) as reader:
+        places = [(name, 0), (name, 1)]
+        assert await reader.ends(places) == {(name, 0): 2, (name, 1): 0}
+        assert await reader.ends(places, committed=False) == {(name, 0): 3, (name, 1): 0}
+    await open_.abort_transaction()
+    await open_.stop()
+
+
+async def test_when_a_record_was_written_is_looked_up(connection, prefix, name):
+    """The time of the first record from an offset on; markers and aborted records are nothing."""
+    async with PartitionReader(connection) as reader:
+        await _write(connection, name, ["a", "b"])
+        records = await _read(reader, name, 0)
+        assert [await reader.written_at(name, 0, each.offset, 2) for each in records] == [
+            each.timestamp_ms for each in records
+        ]
+        assert await reader.written_at(name, 0, 2, 2) is None
+        await _aborted(connection, prefix, name, ["c", "d"])
+        end = await reader.end(name, 0)
+        assert end > 2
+        assert await reader.written_at(name, 0, 2, end) is None
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_what_other_producers_compress_is_read(connection, prefix, codec):
+    """Whoever writes to our topics chooses the compression; without its codec one batch would stop every reader."""
+    name = await topic(connection, prefix)
+    async with AIOKafkaProducer(bootstrap_servers=connection.bootstrap_servers, compression_type=codec) as producer:
+        for number in range(3):
+            await producer.send_and_wait(name, f"value {number} ".encode() * 100, partition=0)
+    async with PartitionReader(connection) as reader:
+        found = [record.value async for page in reader.read_to_end(name, 0) for record in page]
+    assert found == [f"value {number} ".encode() * 100 for number in range(3)]

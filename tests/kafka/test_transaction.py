@@ -6,6 +6,7 @@ from actionbus.contracts.errors import BatchTooLarge, Doubt, Fenced, InvariantBr
 from actionbus.contracts.limits import Limits
 from actionbus.kafka.connection import Connection
 from actionbus.kafka.transaction import State, TransactionalProducer
+from support.mutation import mutated
 from support.topics import batch_sizes, record, topic, values, values_by_library
 
 
@@ -151,3 +152,21 @@ async def test_a_refused_batch_is_doubt(apache_kafka, prefix):
     await producer.commit()
     await producer.close()
     assert await values(connection, good, count=1) == ["alone"]
+
+
+@pytest.mark.java
+async def test_a_commit_that_looks_at_no_answer_would_be_half_of_it(apache_kafka, prefix):
+    """Kafka itself commits what it has taken, whatever it refused: only the answers to the batches say so."""
+    connection = Connection(bootstrap_servers=apache_kafka.bootstrap)
+    good = await topic(connection, f"{prefix}.good")
+    small = await topic(connection, f"{prefix}.small", **{"max.message.bytes": "500"})
+    look = ("if delivery.code in (outcomes.NONE, outcomes.DUPLICATE_SEQUENCE_NUMBER):", "if delivery.code is not None:")
+    with mutated("actionbus.kafka.transaction", look) as changed:
+        producer = changed.TransactionalProducer(connection, f"{prefix}.a")
+        await producer.start()
+        producer.begin()
+        producer.append(good, 0, [record("half")])
+        producer.append(small, 0, [record("x" * 900)])
+        await producer.commit()
+        await producer.close()
+    assert await values(connection, good, count=1) == ["half"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actionbus.contracts import headers
+from actionbus.contracts import traces
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.records import OutRecord
@@ -49,6 +49,13 @@ async def test_what_cannot_be_read_is_kept_as_it_was(which: str, junk: bytes | N
     assert letter.header("actionbus-dlq-original-offset") == b"0"
     assert letter.header("actionbus-dlq-exception-message")
     await _still_works(world)
+
+
+async def test_junk_that_is_passed_over_in_silence_would_be_missed() -> None:
+    """The test above fails when what cannot be read is skipped."""
+    rule = ("                self._bury(record, reading.error)\n", "                pass\n")
+    with mutated("actionbus.orchestrator.fold", rule), pytest.raises(ValueError, match="not enough values"):
+        await test_what_cannot_be_read_is_kept_as_it_was("requests", b"[]")
 
 
 async def test_a_record_too_large_to_be_copied_is_kept_by_its_place() -> None:
@@ -194,12 +201,12 @@ async def test_a_request_of_another_shard_is_sent_on_under_its_right_key() -> No
     run_id = _elsewhere(2)
     request = WorkflowRequest(request_id="q", run_id=run_id, kind=RequestKind.START, workflow="pair")
     value = world.codec.encode(request)
-    record = OutRecord(key=b"whatever", value=value, headers=((headers.TRACEPARENT, b"t"),))
+    record = OutRecord(key=b"whatever", value=value, headers=((traces.TRACEPARENT, b"t"),))
     before = metrics.MISROUTED_RECORDS._value.get()
     world.broker.append((world.topics.requests, 0), [record])
     await world.settle()
     (moved,) = world.broker.read((world.topics.requests, 1), 0)
-    assert (moved.key, moved.value, moved.header(headers.TRACEPARENT)) == (run_id.encode(), value, b"t")
+    assert (moved.key, moved.value, moved.header(traces.TRACEPARENT)) == (run_id.encode(), value, b"t")
     assert metrics.MISROUTED_RECORDS._value.get() == before + 1
     assert not world.runs()
 

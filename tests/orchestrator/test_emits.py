@@ -8,6 +8,7 @@ from actionbus.contracts.nodes import SequenceNode, StepNode
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.results import Emit
 from actionbus.contracts.run import RunStatus
+from engine.graphs import child, emit, graph, sleep
 from protocol.world import World
 
 ONCE = RetryPolicy(attempts=1)
@@ -69,6 +70,22 @@ async def test_a_topic_that_appears_later_is_found() -> None:
     assert world.runs()["r1"].status is RunStatus.FAILED
     assert world.runs()["r2"].status is RunStatus.COMPLETED
     assert len(world.committed("missing")) == 1
+
+
+async def test_a_run_whose_child_has_ended_never_waits_for_what_cannot_be_emitted() -> None:
+    """What follows the child's end cannot be written: to its parent the child has failed, and that can be."""
+    world = World(graph=graph(child("c", workflow="calm"), emit("tell", "missing")))
+    world.deploy(graph(sleep("rest", 1_000), name="calm"))
+    world.owner("first").start()
+    world.start("r1")
+    await world.settle()
+    await world.move(2_000)
+    await world.finish()
+    runs = world.runs()
+    assert sorted(run.status for run in runs.values()) == [RunStatus.COMPLETED, RunStatus.FAILED]
+    assert (runs["r1"].status, runs["r1"].error.type) == (RunStatus.FAILED, "EmitRefused")
+    assert not world.committed(world.topics.dead_letters)
+    world.one_history()
 
 
 async def test_the_one_whose_emit_the_broker_refuses_is_found_among_many() -> None:

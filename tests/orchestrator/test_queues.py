@@ -171,6 +171,12 @@ def test_a_new_owner_goes_on_with_the_rate():
     runs.queues.note(runs.run("r", turn=Turn(queued_at=NOW)))
     assert runs.queues.next(NOW + 9_999) is None
     assert runs.queues.next(NOW + 10_000).run_id == "r"
+    after = Shard(limit, whole=True)  # the run has taken the place of another one, whose turn it remembers
+    own = {"action": "", "key": "", "at": NOW}
+    after.queues.pace({"workflow": "order", "definition_version": "1", "turn": None, "paces": [own]})
+    after.queues.note(after.run("r", turn=Turn(queued_at=NOW)))
+    assert after.queues.next(NOW + 9_999) is None
+    assert after.queues.next(NOW + 10_000).run_id == "r"
 
 
 def test_runs_are_counted_until_they_have_ended():

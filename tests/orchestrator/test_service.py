@@ -97,21 +97,29 @@ async def test_topics_with_different_numbers_of_partitions_are_refused(
 
 
 @pytest.mark.java
-async def test_a_topic_that_takes_only_small_batches_is_refused(apache_kafka, prefix: str, tmp_path: Path) -> None:
-    """Found at the start, and not by the first large batch."""
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"max.message.bytes": "1000"}, r"events.*batches of 1000 bytes"),
+        ({"unclean.leader.election.enable": "true"}, r"events.*lacks acknowledged records"),
+    ],
+)
+async def test_a_topic_with_a_setting_that_does_harm_is_refused(
+    apache_kafka, prefix: str, tmp_path: Path, setting: dict[str, str], said: str
+) -> None:
+    """Found at the start, and not by the first large batch, or the first election."""
     connection = Connection(bootstrap_servers=apache_kafka.bootstrap)
     settings = Settings(
         prefix=prefix, kafka={"bootstrap_servers": apache_kafka.bootstrap}, orchestrator={"state_dir": tmp_path}
     )
     names = Topics(prefix)
-    small = {"max.message.bytes": "1000"}
     plans = [
-        TopicPlan(name=name, partitions=1, settings=small if name == names.events else {})
+        TopicPlan(name=name, partitions=1, settings=setting if name == names.events else {})
         for name in (names.requests, names.results, names.state, names.events)
     ]
     async with Admin(connection) as admin:
         await admin.create_topics(plans)
-    with pytest.raises(SettingsRefused, match=r"events.*batches of 1000 bytes"):
+    with pytest.raises(SettingsRefused, match=said):
         await Orchestrator(settings).serve(asyncio.Event())
 
 

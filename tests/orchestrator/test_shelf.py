@@ -1,5 +1,6 @@
 """The local cache: it saves reading, and is believed only as far as the state topic bears it out."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,27 @@ def test_a_damaged_shelf_is_made_anew(tmp_path: Path) -> None:
     assert isinstance(shelf, DiskShelf)
     assert shelf.mark() is None
     shelf.close()
+
+
+def test_whatever_is_flipped_a_shelf_is_never_taken_for_one_in_use(tmp_path: Path) -> None:
+    """What RocksDB reads when it opens is damaged as well: the shelf is made anew, and does not stay damaged for ever."""
+    shelf = DiskShelf(tmp_path / "shelf")
+    shelf.write({"a": b"1"}, MARK)
+    shelf.close()
+    (table,) = (tmp_path / "shelf").glob("*.sst")
+    size = table.stat().st_size
+    anew = 0
+    for place in range(0, size, 25):
+        shutil.copytree(tmp_path / "shelf", tmp_path / str(place))
+        copy = tmp_path / str(place) / table.name
+        data = bytearray(copy.read_bytes())
+        data[place] ^= 0xFF
+        copy.write_bytes(data)
+        shelf = open_shelf(tmp_path / str(place))
+        assert isinstance(shelf, DiskShelf), place
+        anew += not copy.exists()
+        shelf.close()
+    assert anew > 0
 
 
 def test_a_shelf_with_a_flipped_byte_is_doubt_and_then_gone(tmp_path: Path) -> None:

@@ -100,6 +100,24 @@ async def test_a_doubt_drops_memory_and_reads_it_again() -> None:
     world.judge()
 
 
+async def test_a_state_that_was_read_for_too_long_is_read_again() -> None:
+    """A reader that stood still for longer than tombstones stay may have missed one: what it read counts for nothing."""
+    world = World()
+    first = world.owner("first", tombstones_ms=5_000)
+    held = first.trap("read", "state", Fate.HELD)
+    first.start()
+    await held.caught.wait()
+    await world.move(5_000)
+    held.release()
+    await world.settle()
+    assert first.shard.stage is Stage.WAITING
+    assert "tombstones" in first.shard.reason
+    world.start("r1")
+    await world.finish()
+    assert world.runs()["r1"].status is RunStatus.COMPLETED
+    world.judge()
+
+
 async def test_late_markers_delay_a_takeover_and_spoil_nothing() -> None:
     """What a commit wrote becomes readable a moment later."""
     world = World()

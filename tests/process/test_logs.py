@@ -11,7 +11,7 @@ SCRIPT = """
 import logging, warnings
 import structlog
 from actionbus.process import logs
-from actionbus.process.settings import LogSettings
+from actionbus.process.groups import LogSettings
 logs.configure(LogSettings(level="{level}", format="{format}"), "orchestrator")
 log = structlog.get_logger("actionbus.test")
 {body}
@@ -41,6 +41,26 @@ def test_the_context_ends_with_its_block():
     """What was bound inside a block is not said of what comes after it."""
     _, after = lines_of("with logs.bound(run_id='r-1'):\n    log.info('in')\nlog.info('after')")
     assert "run_id" not in after
+
+
+def test_lines_of_user_code_say_which_attempt_they_are_about():
+    """What is logged inside, by any logger and in threads, carries the attempt; and none of it is held back as noise."""
+    body = (
+        "import contextvars, threading\n"
+        "trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 a=1'\n"
+        "def work():\n"
+        "    for _ in range(3):\n"
+        "        logging.getLogger('shop').warning('slow')\n"
+        "with logs.bound(workflow='order', run_id='r-1', step='mail', action='send', attempt=2, trace=trace):\n"
+        "    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,))\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+    )
+    lines = lines_of(body)
+    assert len(lines) == 3
+    known = {"workflow": "order", "run_id": "r-1", "step": "mail", "action": "send", "attempt": 2}
+    for line in lines:
+        assert (known | {"trace_id": "0af7651916cd43dd8448eb211c80319c"}).items() <= line.items()
 
 
 def test_foreign_loggers_go_the_same_way():

@@ -93,12 +93,15 @@ async def test_a_stuck_loop_still_answers():
 def test_metrics_are_scraped_as_text_and_as_openmetrics():
     """A scraper gets the form that it accepts, and a counter that was fed has its value."""
     metrics.RUNS_STARTED.labels(workflow="scraped").inc(3)
+    metrics.RUN_DURATION.labels(workflow="scraped").observe(2, {"trace_id": "0af7651916cd43dd"})
     with probes() as url:
         _, plain_headers, plain = get(f"{url}/metrics")
         _, open_headers, opened = get(f"{url}/metrics", Accept="application/openmetrics-text; version=1.0.0")
     assert plain_headers["Content-Type"].startswith("text/plain")
     assert open_headers["Content-Type"].startswith("application/openmetrics-text")
     assert opened.endswith(b"# EOF\n")
+    assert b'# {trace_id="0af7651916cd43dd"} 2.0' in opened
+    assert b"trace_id" not in plain  # the older form has no place for it
     families = {each.name: each for each in text_string_to_metric_families(plain.decode())}
     samples = [s for s in families["actionbus_runs_started"].samples if s.labels == {"workflow": "scraped"}]
     assert samples[0].value == 3

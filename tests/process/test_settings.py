@@ -3,10 +3,11 @@
 import os
 
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from actionbus.contracts.errors import SettingsRefused
-from actionbus.process import settings, variables
+from actionbus.process import groups, settings, variables
 
 KEY = "k" * 32
 
@@ -32,7 +33,7 @@ def test_defaults_serve_a_broker_on_this_machine():
         ("ACTIONBUS_PREFIX", "shop", lambda s: s.prefix, "shop"),
         ("ACTIONBUS_KAFKA_BOOTSTRAP_SERVERS", "a:1, b:2", lambda s: s.kafka.bootstrap_servers, ("a:1", "b:2")),
         ("ACTIONBUS_HTTP_PORT", "0", lambda s: s.http.port, 0),
-        ("ACTIONBUS_LOG_LEVEL", "DEBUG", lambda s: s.log.level, settings.LogLevel.DEBUG),
+        ("ACTIONBUS_LOG_LEVEL", "DEBUG", lambda s: s.log.level, groups.LogLevel.DEBUG),
         ("ACTIONBUS_LIMITS_LIVE_STEPS", "7", lambda s: s.limits.live_steps, 7),
         ("ACTIONBUS_WORKER_MODULES", "pkg.a,pkg.b", lambda s: s.worker.modules, ("pkg.a", "pkg.b")),
         ("ACTIONBUS_STORE_USER_DB_URL", "sqlite://", lambda s: s.store["user-db"].get_secret_value(), "sqlite://"),
@@ -50,7 +51,9 @@ def test_every_variable_reaches_the_tree(monkeypatch, name):
     monkeypatch.setenv(name, "no sense")
     group, _, leaf = name.removeprefix(settings.PREFIX).lower().partition("_")
     try:
-        told = str(variables.load().model_dump()[group][leaf])
+        found = variables.load().model_dump()[group]
+        told = found[leaf] if leaf else found
+        told = told.get_secret_value() if isinstance(told, SecretStr) else str(told)
     except SettingsRefused as refused:
         told = str(refused)
     assert told == "no sense" or "('no sense',)" in told or f"ACTIONBUS_{group.upper()}" in told

@@ -45,19 +45,23 @@ class Snapshot:
         """Read all topics."""
         await asyncio.gather(*self._sent)
         for topic in topics:
-            found = [each async for batch in reader.read_to_end(topic, 0) for each in batch]
-            self._records[topic, 0] = found
+            found = self._records.setdefault((topic, 0), [])
+            start = found[-1].offset + 1 if found else None  # what was committed never changes
+            found += [each async for batch in reader.read_to_end(topic, 0, start=start) for each in batch]
 
 
 class TrappedLog(KafkaLog):
     """The log on Kafka; before its requests leave, a test may hold or lose them."""
 
     network: Network
+    commit_seconds: float | None = None  # the whole of a commit, where it is not the product's
 
     async def fence(self, shard: int, slot):
         """Take one id over."""
         await self.network.send("fence", slot, lambda: None)
         writer = await super().fence(shard, slot)
+        if self.commit_seconds is not None:
+            writer._commit_seconds = self.commit_seconds
         commit = writer.commit
 
         async def trapped() -> Mapping[tuple[str, int], int]:
@@ -89,7 +93,7 @@ class KafkaOwner:
     def __init__(self, world: "KafkaWorld", name: str, connection: Connection | None, folder: Path | None) -> None:
         self._world = world
         self._connection = connection or world.connection
-        self._name = name
+        self.name = name
         self._folder = folder
         self.network = Network()
         self._task: asyncio.Task[None] | None = None
@@ -118,19 +122,19 @@ class KafkaOwner:
 
     async def _run(self) -> None:
         world = self._world
-        log = TrappedLog(self._connection, world.topics, DEFAULT_LIMITS)
-        log.network = self.network
+        log = TrappedLog(self._connection, world.topics, world.limits)
+        log.network, log.commit_seconds = self.network, world.commit_seconds
         async with log:
             clock = clocks.SteadyClock()
             known = definitions.Definitions(
-                log, world.topics.definitions, world.codec, limits=DEFAULT_LIMITS, run_retention_ms=RETENTION_MS
+                log, world.topics.definitions, world.codec, limits=world.limits, run_retention_ms=RETENTION_MS
             )
             fields = {} if self._folder is None else {"open_shelf": lambda: open_shelf(self._folder)}
             self.shard = shard.Shard(
                 charter.Charter(
                     shard=0,
                     partitions=1,
-                    owner=self._name,
+                    owner=self.name,
                     topics=world.topics,
                     log=log,
                     clock=clock,
@@ -138,6 +142,7 @@ class KafkaOwner:
                     definitions=known,
                     destinations=destinations.Destinations(log.partitions, clock),
                     nonce_key=NONCE_KEY,
+                    limits=world.limits,
                     **fields,
                 )
             )
@@ -146,6 +151,9 @@ class KafkaOwner:
 
 class KafkaWorld(World):
     """One shard on a real broker."""
+
+    commit_seconds: float | None = None
+    limits = DEFAULT_LIMITS
 
     def __init__(self, connection: Connection, prefix: str, *, attempts: int = 1) -> None:
         self.connection = connection

@@ -274,15 +274,59 @@ async def second_transaction_while_the_first_is_out() -> None:
 
 async def commands_of_a_transaction_that_never_was() -> None:
     """The transaction that starts a run never arrives; its successor finds the run started and cancelled."""
+    await _commands_without_their_transaction(Fate.LOST)
+
+
+async def commands_of_a_transaction_that_was_refused() -> None:
+    """A broker refuses the transaction that starts a run; before it is begun anew, its owner dies."""
+    await _commands_without_their_transaction(Fate.REFUSED)
+
+
+async def _commands_without_their_transaction(fate: Fate) -> None:
     world = World()
     first = world.owner("first").start()
     await world.settle()
-    lost = first.trap("add", "b", Fate.LOST)
+    begun = first.trap("add", "b", fate)
     world.start("r1")
-    await lost.caught.wait()
+    await begun.caught.wait()
     await world.settle()
     await first.crash()
     world.cancel("r1")
     world.owner("second").start()
     await world.finish()
+    world.judge()
+
+
+async def requests_that_wait_for_a_successor() -> None:
+    """Two runs are asked for while nobody owns the shard."""
+    world = World()
+    first = world.owner("first").start()
+    world.start("r1")
+    await world.settle()
+    await first.crash()
+    world.start("r2")
+    world.start("r3")
+    world.owner("second").start()
+    await world.finish()
+    if {"r1", "r2", "r3"} != world.runs().keys():
+        raise Violated(f"of three runs there are {sorted(world.runs())}")
+    world.judge()
+
+
+async def dropped_while_it_serves() -> None:
+    """The group throws an owner out; a run is asked for afterwards, and nobody is there to start it."""
+    world = World()
+    first = world.owner("first").start()
+    await world.settle()
+    first.drop()
+    await world.settle()
+    await world.move(FENCED_MS)
+    world.start("r1")
+    await world.settle()
+    goes_on = "r1" in world.runs()
+    while not first.gone:  # one that goes on would outlive this loop
+        first.drop()
+        await world.settle()
+    if goes_on:
+        raise Violated("an owner that was dropped goes on")
     world.judge()

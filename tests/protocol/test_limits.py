@@ -189,6 +189,23 @@ async def test_a_rate_goes_on_over_a_takeover() -> None:
     world.judge()
 
 
+async def test_a_rate_counts_from_the_time_that_came_with_a_request() -> None:
+    """A shard's clock that is behind jumps with what it reads; what begins then has begun at that time, not before."""
+    graph = limited().model_copy(update={"limit": LimitPolicy(rate=1, per_ms=30_000)})
+    world = World(graph=graph)
+    world.owner("first").start()
+    await world.settle()
+    world.broker.time_ms += 60_000
+    for name in ("r1", "r2"):
+        world.start(name, request_id=f"start-{name}")
+    await world.settle()
+    assert [run.queued for run in world.runs().values()].count(True) == 1
+    await world.move(29_000)
+    assert [run.queued for run in world.runs().values()].count(True) == 1
+    await world.finish()
+    world.judge()
+
+
 async def test_a_run_that_leaves_its_limit_behind_is_counted_no_more() -> None:
     """A start that comes again brings the newest version, which has no limit; others go on as before."""
     one = limited().model_copy(update={"limit": LimitPolicy(concurrency=1)})

@@ -16,7 +16,7 @@ Scenario = Callable[[], Awaitable[None]]
 TAKEOVER = "actionbus.orchestrator.takeover"
 TENURE = "actionbus.orchestrator.tenure"
 FENCE_B = '        writers.append(await charter.log.fence(charter.shard, "b"))\n'
-RESTORE = "            position = await _restore(charter, store)\n"
+RESTORE = "    position = await _restore(charter, store, vetting)\n"
 
 
 async def test_an_undisturbed_shard_completes_its_runs() -> None:
@@ -34,7 +34,7 @@ async def test_rule_a_both_ids_are_fenced_before_anything_is_read() -> None:
     await _needed(
         scenarios.write_between_the_fences,
         (TAKEOVER, FENCE_B, ""),
-        (TAKEOVER, RESTORE, RESTORE + "    " + FENCE_B),
+        (TAKEOVER, RESTORE, RESTORE + FENCE_B.removeprefix("    ")),
     )
 
 
@@ -106,7 +106,7 @@ async def test_rule_f_a_takeover_sends_compensations_again() -> None:
 
 async def test_rule_g_a_step_that_is_being_undone_ignores_its_success() -> None:
     """A late success does not end a compensation; its row in the inbox decides what is undone."""
-    old = "step.status not in UNDER_WAY and not failed_and_stuck:"
+    old = "step.status not in UNDER_WAY and not waits_for_operator:"
     accept = (
         "step.status is StepStatus.COMPENSATING:\n        del draft.steps[step.path]\n        return Outcome.APPLIED\n"
     )
@@ -150,6 +150,32 @@ async def test_commands_go_out_after_the_commit() -> None:
             "        self._flying = (fold, batch)\n",
             "        self._flying = (fold, batch)\n        self._dispatcher.send(batch.runs, batch.position.txn_seq)\n",
         ),
+    )
+
+
+async def test_after_a_doubt_memory_is_dropped() -> None:
+    """What a transaction of unknown outcome would have made of the runs is forgotten, and the log is read again."""
+    forget = "            self._charter.destinations.forget()\n"
+    await _needed(
+        scenarios.commands_of_a_transaction_that_was_refused,
+        (TENURE, forget + "            raise\n", forget + '            mark = Mark(offset=0, value=b"")\n'),
+    )
+
+
+async def test_the_position_is_that_of_the_state() -> None:
+    """A position that is kept elsewhere, as a group's offset is, may be ahead of the state: inputs are passed over."""
+    read = "    return charter.codec.decode(ShardPosition, mark.value)\n"
+    ahead = "    found = charter.codec.decode(ShardPosition, mark.value)\n"
+    ahead += "    return found.replace(requests_offset=found.requests_offset + 1)\n"
+    await _needed(scenarios.requests_that_wait_for_a_successor, (TAKEOVER, read, ahead))
+
+
+async def test_a_shard_that_is_dropped_ends() -> None:
+    """Who is thrown out of the group writes nothing more: a cancelled shard is over, and does not try again."""
+    swallowed = "            except BaseException as error:"
+    await _needed(
+        scenarios.dropped_while_it_serves,
+        ("actionbus.orchestrator.shard", "            except Exception as error:", swallowed),
     )
 
 

@@ -29,6 +29,9 @@ NONCE_KEY = b"the key of this test, which has 32"
 QUIET_TURNS = 60  # turns of the loop without anything reaching the broker: nothing is under way any more
 ROUNDS = 60
 RETENTION_MS = 60_000
+# A loop holds its tasks weakly: a world that is left in the middle, as one with a broken rule is, would have its owners
+# collected while they wait. Here they live until their loop ends, which cancels them.
+_OWNING: set[asyncio.Task[None]] = set()
 
 
 class Violated(AssertionError):
@@ -76,6 +79,8 @@ class Owner:
     def start(self) -> "Owner":
         """Begin to take the shard over."""
         self._task = asyncio.get_running_loop().create_task(self.shard.run())
+        _OWNING.add(self._task)
+        self._task.add_done_callback(_OWNING.discard)
         return self
 
     def trap(self, kind, about: str, fate: Fate, error: Exception | None = None) -> Trap:
@@ -88,6 +93,16 @@ class Owner:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing of it runs any more."""
+        return self._task is None or self._task.done()
+
+    def drop(self) -> None:
+        """Be thrown out of the group: the service cancels what runs the shard."""
+        assert self._task is not None
+        self._task.cancel()
 
     async def leave(self) -> None:
         """Release the shard in good order."""

@@ -248,7 +248,7 @@ def unknown(value: "Unheard") -> None: ...  # noqa: F821 - the mistake under tes
         (unknown, {}, "Unheard"),
         (local, {}, "parameter value: Handle cannot travel as JSON"),
         (plain, {"effect": "transactional"}, "async def"),
-        (plain, {"effect": "http"}, "not there yet"),
+        (plain, {"effect": "http"}, "calls over HTTP but is a plain def"),
         (plain, {"effect": "magic"}, "magic"),
         (plain, {"store": "users"}, "transactional"),
         (plain, {"timeout": 0}, "timeout"),

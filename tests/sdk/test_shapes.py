@@ -210,11 +210,13 @@ def test_attempt():
                 rule.any.compensate(),
             ],
             always=lambda: flow.run(take(2), id="z"),
+            timeout="5m",
         )
 
     assert nodes_of(body) == (
         TryNode(
             id="attempt",
+            timeout_ms=300_000,
             body=block("attempt-block", use("a", 1), output=ref("steps", "a")),
             rules=(
                 BlockRule(error_type="Busy", then=Retry(policy=RetryPolicy())),

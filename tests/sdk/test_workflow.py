@@ -266,6 +266,10 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "call as argument": (lambda f, s: f.run(take(send_mail(s.email))), "is a call, not its result"),
     "no call": (lambda f, s: f.run(s), "takes a call of an action"),
     "bad id": (lambda f, _: f.run(take(1), id="Bad Id"), "a-z 0-9 -"),
+    "an undo that is called": (
+        lambda f, _: f.run(take(1), undo=take(2)),
+        "is a call already: write undo=lambda made: take",
+    ),
     "no undo call": (lambda f, _: f.run(take(1), undo=lambda _: None), "must give a call"),
     "undo by name": (
         lambda f, s: [user := f.run(create_user(s.email), undo=lambda _: delete_user(user.id))],

@@ -34,7 +34,7 @@ class Broker(MemoryBroker):
         first = super()._append(place, records, transaction)
         if transaction is None:
             with self._world.judging():
-                self._world.judge.appended(place, records)
+                self._world.judge.appended(place, first, records)
         else:
             self._written[id(transaction)].append((place, first, records))
         for stirred in self._watching[place]:

@@ -14,7 +14,7 @@ from simulation import world
 from simulation.plan import Plan, drawn
 from simulation.world import Report
 
-SEEDS = 10_000  # that the suite runs
+SEEDS = 10_000  # unless somebody says how many
 CHUNK = 50  # worlds that a process runs before it tells
 PROGRESS_SECONDS = 10.0
 

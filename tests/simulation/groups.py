@@ -115,6 +115,7 @@ class Member:
                 if isinstance(change, Assigned):
                     started = {0: self.groups.committed.get(self.topic, Committed(offset=0, metadata=""))}
                     self._next = started[0].offset
+                    self._paused = False  # a pause ends with the assignment that it was made in
                 else:
                     started, self._next = {}, None
             records = ()

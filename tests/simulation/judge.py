@@ -1,28 +1,49 @@
 """The judge sees everything that is committed, the moment it is, and knows what was promised."""
 
 from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 from actionbus.contracts import identifiers
 from actionbus.contracts.commands import ActionCommand
-from actionbus.contracts.events import EntryKind, WorkflowEvent
-from actionbus.contracts.identifiers import POSITION_KEY
-from actionbus.contracts.positions import ShardPosition
+from actionbus.contracts.events import EntryKind, EventEntry, WorkflowEvent
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionResult, ResultKind
-from actionbus.contracts.run import StepStatus, WorkflowRun
+from actionbus.contracts.run import RunStatus, StepStatus, WorkflowRun
+from actionbus.engine.schedule import ScheduleDefinition
+from actionbus.kafka.partitioning import partition_for
 from engine.books import Books
+from simulation.allowances import Allowances
+from simulation.families import Families
+from simulation.history import LINEAR, ONCE, Shard, Written, read
 from simulation.judgement import hold
+from simulation.processes import NONCE_KEY
+from simulation.verdicts import Verdicts, answers
 
-LINEAR = "the shard has one history"
 GAPLESS = "events are gapless and match the state"
-ONCE = "each input is consumed once"
 SCHEDULED = "a command exists only for a step that a committed state has scheduled"
 COMPLETE = "what a run did is kept or undone, as it ended"
 EMITS = "what is to be published is published once, with the state that says so"
-READABLE = "nothing that was written well is set aside"
-VERDICTS = (EntryKind.REQUEST_ACCEPTED, EntryKind.REQUEST_REJECTED)
-EMITTED = "told"  # where the workflows publish
+ASTRAY = "what went astray comes to its shard"
+PINNED = "a run keeps its version"
+PAUSED = "a paused run schedules nothing"
+SCHEDULING = (EntryKind.STEP_SCHEDULED, EntryKind.COMPENSATION_SCHEDULED, EntryKind.CHILD_STARTED)
 BY_HAND = (RequestKind.SKIP_STEP, RequestKind.COMPLETE_STEP)
+
+
+@dataclass
+class Story:
+    """What has happened to one run."""
+
+    events: list[WorkflowEvent] = field(default_factory=list)
+    by_hand: set[str] = field(default_factory=set)
+    again: list[set[str]] = field(default_factory=list)  # the nodes that it went back over, each time
+
+    @property
+    def entries(self) -> list[EventEntry]:
+        """All of it in order."""
+        return [entry for event in self.events for entry in event.entries]
 
 
 class Judge:
@@ -32,24 +53,25 @@ class Judge:
         self._world = world
         self._decode = world.codec.decode
         self._topics = world.topics
-        self.position: ShardPosition | None = None
+        self.shards = [Shard(number) for number in range(world.plan.shards)]
         self.runs: dict[str, WorkflowRun] = {}
-        self.requests: list[WorkflowRequest] = []  # by offset: nothing else is written there
-        self.results: list[ActionResult] = []
+        self.stories: defaultdict[tuple[str, str], Story] = defaultdict(Story)
         self.scheduled: set[str] = set()
         self.commands: dict[str, ActionCommand] = {}
-        self._accepted: set[tuple[str, str, str]] = set()
-        self._succeeded: set[tuple[str, str, str]] = set()
-        self._entries: defaultdict[tuple[str, str], list] = defaultdict(list)
-        self._by_hand: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._verdicts = Verdicts()
+        self._families = Families(world)
+        self._allowances = Allowances(world)
+        self.succeeded: set[str] = set()
 
-    def appended(self, place, records) -> None:
+    def appended(self, place, first: int, records) -> None:
         """Something was written outside any transaction."""
-        topic = place[0]
+        topic, partition = place
         if topic == self._topics.requests:
-            self.requests += [self._decode(WorkflowRequest, each.value) for each in records]
+            asked = (self._decode(WorkflowRequest, each.value) for each in records)
+            self.shards[partition].requests |= dict(enumerate(asked, first))
         elif topic == self._topics.results:
-            self.results += [self._decode(ActionResult, each.value) for each in records]
+            said = (self._decode(ActionResult, each.value) for each in records)
+            self.shards[partition].results |= dict(enumerate(said, first))
         elif topic in self._world.command_topics:
             for each in records:
                 self._ordered(self._decode(ActionCommand, each.value))
@@ -63,125 +85,140 @@ class Judge:
 
     def committed(self, written) -> None:
         """A transaction counts."""
-        topics = self._topics
-        changes: dict[str, WorkflowRun | None] = {}
-        events: list[WorkflowEvent] = []
-        position, emitted = None, 0
-        for (topic, _), _, records in written:
-            if topic == topics.state:
-                for each in records:
-                    if each.key == POSITION_KEY:
-                        position = self._decode(ShardPosition, each.value)
-                    else:
-                        run_id = each.key.decode()
-                        changes[run_id] = None if each.value is None else self._decode(WorkflowRun, each.value)
-            elif topic == topics.events:
-                events += [self._decode(WorkflowEvent, each.value) for each in records]
-            elif topic == EMITTED:
-                emitted += len(records)
-            else:
-                hold(topic != topics.dead_letters, READABLE, records)
-        hold(position is not None, LINEAR, "a transaction without a position counts")
-        self._world.tell(
-            position.owner,
-            "commits",
-            position.txn_seq,
-            *(f"{run_id} {run and run.status.value} v{run and run.version}" for run_id, run in changes.items()),
-        )
-        asked = sum(entry.kind is EntryKind.RECORD_EMITTED for event in events for entry in event.entries)
-        hold(emitted == asked, EMITS, f"{asked} records are to be published, {emitted} are")
-        self._moves_on(position, events)
-        self._follow(changes, events, position)
-
-    def _moves_on(self, position: ShardPosition, events: list[WorkflowEvent]) -> None:
-        """One transaction follows from the one before it, and passes over no input."""
-        before = self.position
-        seq, requests, results, latest = (
-            (before.txn_seq, before.requests_offset, before.results_offset, before.latest_time)
-            if before
-            else (0, 0, 0, 0)
-        )
-        hold(position.txn_seq == seq + 1, LINEAR, f"{position.txn_seq} of {position.owner} comes after {seq}")
-        hold(position.latest_time >= latest, LINEAR, "time goes back")
-        hold(position.dispatched_through <= seq, LINEAR, "it knows of commands that nobody has sent")
-        hold(requests <= position.requests_offset <= len(self.requests), ONCE, f"{position} after {before}")
-        hold(results <= position.results_offset <= len(self.results), ONCE, f"{position} after {before}")
-        self.position = position
-        asked = [each.request_id for each in self.requests[requests : position.requests_offset]]
-        told = [(event, entry) for event in events for entry in event.entries if entry.kind in VERDICTS]
-        hold([entry.request_id for _, entry in told] == asked, ONCE, f"{asked} are answered by {told}")
-        for request, (event, entry) in zip(self.requests[requests:], told, strict=False):
+        said = read(self._decode, self._topics, written)
+        shard, position = self.shards[said.shard], said.position
+        told = (f"{run_id} {run and run.status.value} v{run and run.version}" for run_id, run in said.changes.items())
+        self._world.tell(position.owner, f"commits {said.shard}:", position.txn_seq, *told)
+        asked = len(said.entries(EntryKind.RECORD_EMITTED))
+        hold(said.emitted == asked, EMITS, f"{asked} records are to be published, {said.emitted} are")
+        requests, results = shard.moves_on(position)
+        requests = self._own(said, requests)
+        verdicts = self._verdicts.follow(self.runs, said, requests)
+        self._families.follow(self.runs, said, requests, verdicts)
+        self._allowances.follow(said.shard, said.changes)
+        for request, event, entry in verdicts:
             if entry.kind is EntryKind.REQUEST_ACCEPTED and event.version:
-                key = (event.run_id, event.incarnation, request.request_id)
-                hold(key not in self._accepted, "no request is carried out twice", key)
-                self._accepted.add(key)
                 if request.kind in BY_HAND:
-                    self._by_hand[key[:2]].add(request.step)
-        self._caused(events, self.results[results : position.results_offset])
+                    self.stories[event.run_id, event.incarnation].by_hand.add(request.step)
+                hold(request.version in (None, event.definition_version), PINNED, f"{request} begins {event}")
+        self._caused(said, [each for each in results if _genuine(each)])
+        self._follow(said)
+        for partition, offset, request in said.requests:
+            self.shards[partition].requests[offset] = request
 
-    def _caused(self, events: list[WorkflowEvent], results: list[ActionResult]) -> None:
-        """A step succeeds once, by a result that this very transaction has consumed."""
-        said = {each.command_id for each in results if each.kind is ResultKind.SUCCEEDED}
-        undone = {each.step_key for each in results if each.kind is ResultKind.SUCCEEDED}
-        for event in events:
-            for entry in event.entries:
-                if entry.kind is EntryKind.STEP_SUCCEEDED:
-                    step = (event.run_id, event.incarnation, entry.step)
-                    key = identifiers.step_key(*step)
-                    hold(identifiers.command_id(key, entry.attempt) in said, ONCE, f"nobody said that {key} succeeded")
-                    hold(step not in self._succeeded, ONCE, f"{key} succeeds twice")
-                    self._succeeded.add(step)
-                elif entry.kind is EntryKind.STEP_COMPENSATED and entry.reason is None and entry.data is not None:
-                    key = identifiers.step_key(event.run_id, event.incarnation, entry.step)
-                    hold(key in undone, ONCE, f"nobody said that {key} is undone")
+    def _own(self, said: Written, requests: list[WorkflowRequest]) -> list[WorkflowRequest]:
+        """The requests that are for this shard; any other one is handed on in the same transaction."""
+        own = []
+        for request in requests:
+            shard = partition_for(request.run_id.encode(), len(self.shards))
+            if shard == said.shard:
+                own.append(request)
+                continue
+            found = next((each for each in said.requests if each[0] == shard and each[2] == request), None)
+            hold(found is not None, ASTRAY, request)
+            self._world.report.happened["astray"] += 1
+        return own
 
-    def _follow(self, changes, events: list[WorkflowEvent], position: ShardPosition) -> None:
+    def _caused(self, said: Written, results: list[ActionResult]) -> None:
+        """A step succeeds once, and is undone, by a result that this very transaction has consumed."""
+        heard = [
+            (each, identifiers.parse_command_id(each.command_id))
+            for each in results
+            if each.kind is ResultKind.SUCCEEDED
+        ]
+        for event, entry in said.entries(EntryKind.STEP_SUCCEEDED, EntryKind.STEP_COMPENSATED):
+            undo = entry.kind is EntryKind.STEP_COMPENSATED
+            if undo and (entry.reason is not None or entry.data is None):
+                continue
+            about = (event.run_id, event.incarnation, entry.step, undo)
+            found = [
+                each.step_key
+                for each, of in heard
+                if (of.run_id, of.incarnation.partition(".")[0], of.path, of.undo) == about
+                and (undo or of.attempt == entry.attempt)
+            ]
+            hold(found, ONCE, f"nobody said that {about} is done")
+            if not undo:
+                fresh = next((key for key in found if key not in self.succeeded), None)
+                hold(fresh is not None, ONCE, f"{about} succeeds twice")
+                self.succeeded.add(fresh)
+
+    def _follow(self, said: Written) -> None:
         """Each run follows from itself, with an event for each of its versions."""
         told: defaultdict[str, list[WorkflowEvent]] = defaultdict(list)
-        for event in events:
+        for event in said.events:
             if event.version:
                 told[event.run_id].append(event)
-        hold(told.keys() <= changes.keys(), GAPLESS, f"{told.keys()} are told, {changes.keys()} are changed")
-        for run_id, run in changes.items():
-            before = self.runs.get(run_id)
+        hold(told.keys() <= said.changes.keys(), GAPLESS, f"{told.keys()} are told, {said.changes.keys()} are changed")
+        for run_id, run in said.changes.items():
+            before = last = self.runs.get(run_id)
             if run is None:
                 hold(before is not None and before.status.ended, LINEAR, f"{run_id} is forgotten while it lives")
                 del self.runs[run_id]
                 continue
+            for _, life in groupby(told[run_id], attrgetter("incarnation")):
+                last = self._lives(last, list(life), run)
+            stands = (run.incarnation, run.version, run.status)
+            hold(
+                last is not None and (last.incarnation, last.version, last.status) == stands,
+                GAPLESS,
+                f"{run_id} {stands}",
+            )
+            hold(run.txn_seq == said.position.txn_seq, LINEAR, f"{run_id} says {run.txn_seq}, not as its shard")
             same = before is not None and before.incarnation == run.incarnation
-            hold(before is None or same or before.status.ended, LINEAR, f"{run_id} is replaced while it lives")
+            hold(not same or before.definition_hash == run.definition_hash, PINNED, run_id)
             hold(not (same and before.status.ended), LINEAR, f"{run_id} goes on after its end")
-            hold(run.txn_seq == position.txn_seq, LINEAR, f"{run_id} says {run.txn_seq}, its shard {position.txn_seq}")
-            since = before.version if same else 0
-            versions = [event.version for event in told[run_id]]
-            hold(versions == list(range(since + 1, run.version + 1)), GAPLESS, f"{run_id}: {versions} after {since}")
-            hold({event.incarnation for event in told[run_id]} <= {run.incarnation}, GAPLESS, run_id)
-            hold(not versions or told[run_id][-1].status is run.status, GAPLESS, f"{run_id} is {run.status}")
             self.runs[run_id] = run
-            self._remember(run, told[run_id])
+            for step in run.steps:
+                if step.dispatch_seq:
+                    undo = step.status is StepStatus.COMPENSATING
+                    self.scheduled.add(identifiers.command_id(run.key(step), step.attempt, undo=undo))
 
-    def _remember(self, run: WorkflowRun, told: list[WorkflowEvent]) -> None:
-        for step in run.steps:
-            if step.dispatch_seq:
-                undo = step.status is StepStatus.COMPENSATING
-                key = identifiers.step_key(run.run_id, run.incarnation, step.path)
-                self.scheduled.add(identifiers.command_id(key, step.attempt, undo=undo))
-        entries = self._entries[run.run_id, run.incarnation]
-        entries += [entry for event in told for entry in event.entries]
-        if run.status.ended:
-            self._world.report.happened[run.status.value] += 1
-            self.balances(run)
+    def _lives(self, before, life: list[WorkflowEvent], run: WorkflowRun) -> WorkflowEvent:
+        """One run goes on, or begins in the place of one that has ended, within a transaction that ends with ``run``."""
+        first, last = life[0], life[-1]
+        same = before is not None and before.incarnation == first.incarnation
+        hold(before is None or same or before.status.ended, LINEAR, f"{run.run_id} is replaced while it lives")
+        self._world.report.happened["replaced"] += not same and before is not None
+        since = before.version if same else 0
+        versions = [event.version for event in life]
+        hold(
+            versions == list(range(since + 1, since + 1 + len(life))),
+            GAPLESS,
+            f"{versions} of {run.run_id} after {since}",
+        )
+        story = self.stories[run.run_id, first.incarnation]
+        definition = self._world.definition_of(first)
+        for event in life:
+            paused = story.events and story.events[-1].status is event.status is RunStatus.PAUSED
+            hold(not paused or not any(each.kind in SCHEDULING for each in event.entries), PAUSED, event)
+            story.events.append(event)
+            self._world.report.happened["answered"] += answers(event, definition.place)
+            for entry in event.entries:
+                self._world.report.happened[entry.kind.value] += 1
+                if entry.kind is EntryKind.RUN_REWOUND:
+                    story.again.append(_again(definition, entry.step))
+        if last.status.ended:
+            self._world.report.happened[last.status.value] += 1
+            ended = run if run.incarnation == last.incarnation else last
+            self._families.ended(ended, definition, story)
+            self.balances(ended)
+        return last
 
-    def balances(self, run: WorkflowRun) -> None:
-        """What the run did is there or can never be, as its end wants it."""
-        ledger = self._world.ledger
-        books = Books(
-            self._world.definition, run.status, self._entries[run.run_id, run.incarnation],
-            self._by_hand[run.run_id, run.incarnation],
-        )  # fmt: skip
+    def balances(self, run: WorkflowRun | WorkflowEvent) -> None:
+        """What the run did is there or can never be, as its end wants it; the event of its end will do."""
+        ledger, story = self._world.ledger, self.stories[run.run_id, run.incarnation]
+        definition = self._world.definition_of(run)
+        if isinstance(definition, ScheduleDefinition):
+            if run.status is RunStatus.COMPLETED:
+                self._families.complete(
+                    run, next(each.data for each in story.entries if each.kind is EntryKind.RUN_STARTED)
+                )
+            return
+        books = Books(definition, run.status, story.entries, story.by_hand, again=story.again)
         hold(books.last_first(), COMPLETE, f"{run.run_id} did not undo the last first")
-        for path, kept in books.wanted():
-            key = identifiers.step_key(run.run_id, run.incarnation, path)
+        for path, at, kept in books.wanted():
+            key = identifiers.step_key(run.run_id, f"{run.incarnation}.{at}" if at else run.incarnation, path)
             if kept:
                 hold(ledger.there(key), COMPLETE, f"{key} is not there and the run is {run.status}")
             else:
@@ -189,11 +226,8 @@ class Judge:
 
     def ended(self) -> bool:
         """Whether every run that was begun has ended, and every request is answered."""
-        position = self.position
-        return (
-            position is not None
-            and position.requests_offset >= len(self.requests)
-            and all(run.status.ended for run in self.runs.values())
+        return not any(shard.waiting[0] for shard in self.shards) and all(
+            run.status.ended for run in self.runs.values()
         )
 
     def unanswered(self) -> list[str]:
@@ -206,9 +240,20 @@ class Judge:
             and step.stuck is None
             and step.status in (StepStatus.SCHEDULED, StepStatus.COMPENSATING)
         ]
-        position = self.position
-        if position is None or position.requests_offset < len(self.requests):
-            found.append("a request waits")
-        if position is not None and position.results_offset < len(self.results):
-            found.append("a result waits")
+        for shard in self.shards:
+            requests, results = shard.waiting
+            found += [f"shard {shard.number} has read neither {requests} requests nor {results} results"] * bool(
+                requests or results or shard.position is None
+            )
         return found
+
+
+def _genuine(result: ActionResult) -> bool:
+    return result.nonce == identifiers.nonce(NONCE_KEY, result.command_id)
+
+
+def _again(definition, path: str) -> set[str]:
+    """The nodes that a run goes back over when it goes back to one."""
+    around, _, name = path.rpartition(".")
+    ids = definition.place(around).plan.ids
+    return {f"{around}.{each}".lstrip(".") for each in ids[ids.index(name) :]}

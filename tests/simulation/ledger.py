@@ -13,8 +13,9 @@ from unittest import mock
 from sqlalchemy.exc import OperationalError
 
 from actionbus.contracts import identifiers
-from actionbus.worker import inbox_table
+from actionbus.worker import stored
 from actionbus.worker.inbox_table import Entry, Status
+from actionbus.worker.outcomes import Deferred
 from simulation.judgement import hold
 
 IDLE_MS = 5_000  # after so long the server gives up on a connection that its process has left standing
@@ -23,8 +24,8 @@ IDLE_MS = 5_000  # after so long the server gives up on a connection that its pr
 class Ledger:
     """What is committed: the rows of the inbox, and what user code did beside them."""
 
-    def __init__(self, loop) -> None:
-        self.loop = loop
+    def __init__(self, given=lambda _: None) -> None:
+        self._given = given  # called with the token of an attempt that somebody else is to answer, once it is committed
         self.rows: dict[str, Entry] = {}
         self.done: set[str] = set()  # step keys whose effect is there, or was
         self.undone: set[str] = set()
@@ -35,7 +36,9 @@ class Ledger:
         """Everything a session did, at once."""
         for effect, key in session.effects:
             row = self.rows.get(key)
-            if effect == "done":
+            if effect == "token":
+                self._given(key)
+            elif effect == "done":
                 hold(key not in self.done, "an effect happens once", f"{key} happened twice")
                 hold(row is None or row.status is not Status.CANCELLED, "no effect after its CANCELLED row", key)
                 self.done.add(key)
@@ -137,6 +140,7 @@ class Store:
     """A database as the shipped execution takes it."""
 
     name = "default"
+    outbox = False
 
     def __init__(self, world, process) -> None:
         self.engine = (world, process)
@@ -169,7 +173,8 @@ async def store(session, key, outcome) -> bool:
     row = session.rows.get(key) or session.ledger.rows.get(key)
     if row is None:
         return False
-    session.rows[key] = replace(row, result=inbox_table._result(outcome))
+    status = Status.DEFERRED if isinstance(outcome, Deferred) else row.status
+    session.rows[key] = replace(row, status=status, result=stored.write(outcome))
     return True
 
 
@@ -183,7 +188,11 @@ class Table:
 def installed():
     """The shipped inbox protocol, and a change of it that is being tried, work on the ledger inside."""
     inbox = importlib.import_module("actionbus.worker.inbox")
-    with mock.patch.multiple(inbox, inbox_table=Table, GuardedSession=Session):
+    transactions = importlib.import_module("actionbus.worker.transactions")
+    with (
+        mock.patch.multiple(inbox, inbox_table=Table),
+        mock.patch.multiple(transactions, GuardedSession=Session),
+    ):
         yield
 
 

@@ -7,7 +7,7 @@ from unittest import mock
 
 from actionbus.contracts.errors import Refused, Unavailable
 from actionbus.contracts.limits import DEFAULT_LIMITS
-from actionbus.orchestrator import charter, clocks, definitions, destinations, ownership
+from actionbus.orchestrator import charter, clocks, definitions, destinations, ownership, service
 from actionbus.orchestrator.shard import Stage
 from actionbus.sdk.action import Action
 from actionbus.sdk.errors import ActionFailed, NonRetryable
@@ -16,7 +16,8 @@ from actionbus.testing.network import Silence
 from actionbus.worker import answering, attempts, control, execution, failures, holdings, intake, lane, replies, threads
 from engine.any_workflow import ERRORS
 from engine.graphs import DAY_MS
-from simulation import ledger
+from simulation import ledger, workflows
+from simulation.judgement import hold
 from simulation.loop import Process, current
 from simulation.network import Lines
 
@@ -62,11 +63,13 @@ class Orchestrator(Process):
         known = definitions.Definitions(
             log, world.topics.definitions, world.codec, limits=world.limits, run_retention_ms=DAY_MS
         )
+        if workflows.VERSIONS in world.plan.features:
+            self.call(world.loop.create_task, service._follow(known))
         self.ownership = self.call(
             ownership.Ownership,
             lambda shard: charter.Charter(
                 shard=shard,
-                partitions=1,
+                partitions=world.plan.shards,
                 owner=name,
                 topics=world.topics,
                 log=log,
@@ -76,7 +79,7 @@ class Orchestrator(Process):
                 destinations=destinations.Destinations(log.partitions, clock),
                 nonce_key=NONCE_KEY,
                 limits=world.limits,
-                open_shelf=lambda: world.shelf(name),
+                open_shelf=lambda: world.shelf(name, shard),
                 reconcile_after_ms=world.plan.reconcile_after_ms,
             ),
         )
@@ -154,7 +157,9 @@ class Worker(Process):
                 limits=DEFAULT_LIMITS,
                 session_timeout_ms=world.session_ms,
             ),
-            intake=intake.Intake(action.id, world.codec, reply_topic=topics.results, reply_partitions=1),
+            intake=intake.Intake(
+                action.id, world.codec, reply_topic=topics.results, reply_partitions=world.plan.shards
+            ),
             attempts=hand,
             answering=answering.Answering(
                 action.id,
@@ -177,6 +182,14 @@ async def work(ctx, effect: str) -> None:
     fate = 1.0 if world.calm else world.plan.lot("attempt", ctx.command_id) / (world.plan.failing or 1e-9)
     await asyncio.sleep(world.plan.lot("time", ctx.command_id) * WORK_MS / 1000)
     await ctx.db.execute(effect, ctx.step_key)
+    if (
+        fate >= 0.8
+        and not world.calm
+        and effect == "done"
+        and world.plan.lot("later", ctx.command_id) < world.plan.later
+    ):
+        await ctx.db.execute("token", ctx.token)
+        ctx.answer_later()
     if fate < 0.5:
         raise ActionFailed(ERRORS[int(fate * 2 * len(ERRORS))])
     if fate < 0.6:
@@ -198,7 +211,14 @@ async def f(ctx, why: str) -> dict:  # noqa: ARG001 - what the workflows give
 
 
 async def u(ctx, of: object, reads: list, scopes: list) -> None:  # noqa: ARG001 - what the workflows give
-    """The action that undoes a step."""
+    """The action that undoes a step; what somebody else has answered for it is known to it."""
+    world = current().world
+    with world.judging():
+        hold(
+            of is not None or ctx.step_key not in world.judge.succeeded,
+            "an undo is told what the step gave",
+            ctx.step_key,
+        )
     await work(ctx, "undone")
 
 

@@ -1,26 +1,25 @@
 """The database of the simulation answers as the real inbox table does."""
 
-import asyncio
 from types import SimpleNamespace
 
 from actionbus.contracts.results import ActionError
 from actionbus.worker import inbox_table
 from actionbus.worker.guarded_session import GuardedSession
 from actionbus.worker.inbox_table import Status
-from actionbus.worker.outcomes import Done, Failed
+from actionbus.worker.outcomes import Deferred, Done, Failed
 from actionbus.worker.stores import Stores
+from simulation.dice import Dice
 from simulation.ledger import Ledger, Session, Table
-from simulation.plan import Dice
 
 KEYS = ("r:0/a", "r:0/a/undo", "r:0/a/1")
-OUTCOMES = (Done(output=b'{"v":1}'), Failed(error=ActionError(type="Oops", message="it broke")))
+OUTCOMES = (Done(output=b'{"v":1}'), Deferred(), Failed(error=ActionError(type="Oops", message="it broke")))
 
 
 async def test_statements_answer_as_those_of_the_real_table(tmp_path) -> None:
     """Whatever transactions insert, find, store, commit and roll back: model and SQLite say the same of every statement."""
     dice = Dice(0)
     async with Stores({"default": f"sqlite:///{tmp_path}/inbox.db"}) as stores:
-        ledger = Ledger(asyncio.get_running_loop())
+        ledger = Ledger()
         for _ in range(40):
             real = GuardedSession(stores["default"].engine)
             model = Session((_quiet(ledger), SimpleNamespace(name="w1", running=True)))

@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from actionbus.contracts.events import EntryKind
 from actionbus.contracts.requests import RequestKind
 from simulation import explore, world
-from simulation.plan import Ask, Freeze, Plan, Trouble, drawn
+from simulation.acts import Ask, Freeze, Trouble
+from simulation.plan import Plan, drawn
 
+WIDE = (
+    *(EntryKind.CHILD_STARTED, EntryKind.CHILD_ENDED, EntryKind.CHILD_GIVEN_UP, EntryKind.FIRING_SKIPPED),
+    *(EntryKind.STEP_DEFERRED, EntryKind.QUEUED, EntryKind.TASK_OPENED, EntryKind.TASK_REMINDED),
+    *(EntryKind.RUN_PAUSED, EntryKind.RUN_RESUMED, EntryKind.RUN_REWOUND, EntryKind.STEP_SKIPPED),
+)
 ROOT = Path(__file__).parents[2]
 
 
@@ -36,13 +43,14 @@ def test_a_word_that_nobody_waits_takes_no_slot() -> None:
 
 
 def test_much_happens_in_the_worlds() -> None:
-    """Every kind of fault strikes and runs end in every way: the simulation is not blind."""
+    """Every kind of fault strikes, runs end in every way, and whatever only wide worlds have is there: nothing is blind."""
     happened: Counter = Counter()
     for seed in range(150):
         happened.update(world.run(drawn(seed)).happened)
     faults = ("kill", "freeze", "trouble", "move", "jump", "markers")
     ends = ("COMPLETED", "FAILED", "CANCELLED", "TERMINATED", "TIMED_OUT")
-    assert [each for each in (*faults, *ends) if not happened[each]] == [], happened
+    wide = ("astray", "deploy", "fired", "answered", "replaced", *(each.value for each in WIDE))
+    assert [each for each in (*faults, *ends, *wide) if not happened[each]] == [], happened
 
 
 def test_a_seed_is_one_world() -> None:
@@ -50,7 +58,7 @@ def test_a_seed_is_one_world() -> None:
     told = []
     for hashing, before in (("1", 0), ("2", 3)):
         script = (
-            "from simulation import explore, world; from simulation.plan import Ask, Freeze, Plan, Trouble, drawn\n"
+            "from simulation import explore, world; from simulation.plan import drawn\n"
             f"for seed in range({before}): world.run(drawn(seed))\n"
             "for seed in range(40, 60): print(explore.story(world.run(drawn(seed))))"
         )

@@ -7,44 +7,37 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-import structlog
-
-from actionbus.contracts import identifiers
-from actionbus.contracts.definitions import Graph, WorkflowDefinition
-from actionbus.contracts.limits import Limits
-from actionbus.contracts.records import OutRecord
-from actionbus.contracts.requests import RequestKind, WorkflowRequest
-from actionbus.contracts.run import TimerKind
+from actionbus.contracts.definitions import WorkflowDefinition
+from actionbus.contracts.events import WorkflowEvent
+from actionbus.contracts.run import WorkflowRun
 from actionbus.contracts.topics import Topics
 from actionbus.engine.definition import Definition
+from actionbus.engine.schedule import ScheduleDefinition
 from actionbus.kafka.codec import Codec
-from actionbus.kafka.rebalances import Assigned, Lost
 from actionbus.orchestrator.store import MemoryShelf
 from engine.graphs import DAY_MS
-from simulation import groups, ledger, processes
+from simulation import groups, ledger, processes, workflows
+from simulation.acts import Ask, Deploy, Freeze, Jump, Kill, Markers, Move, Trouble
 from simulation.broker import Broker
+from simulation.clients import Clients
+from simulation.ear import listening
+from simulation.faults import ACTIVE_MS
+from simulation.holders import Holders
 from simulation.judge import Judge
 from simulation.judgement import Violated, hold
 from simulation.loop import Process, VirtualLoop, current
-from simulation.plan import ACTIVE_MS, Ask, Freeze, Jump, Kill, Markers, Move, Plan, Trouble
+from simulation.owners import Owners
+from simulation.plan import Plan
 from simulation.shelf import Shelf
 
 ENDS = "once the faults stop everything ends"
 SURE = "nothing surprises the shipped code"
+SURPRISES = ("user code raised",)  # what the actions here do not do
 SESSION_MS = 1_000
 LOOK_MS = 500
 CALM_ROUNDS = 60  # looks until everything that can be done without an operator is done
 LAST_ROUNDS = 200  # looks until an operator has brought every run to its end
-STEPPED = (RequestKind.RETRY_STEP, RequestKind.SKIP_STEP, RequestKind.COMPLETE_STEP)
 _codec = Codec()
-
-
-def _compiled(graph: Graph, limits: Limits) -> tuple[Definition, OutRecord]:
-    """The workflow for the judge, and the record that deploys it."""
-    definition = WorkflowDefinition.of(graph, deployed_at=0, deployed_by="test")
-    key = identifiers.definition_key(graph.name, graph.version).encode()
-    compiled = Definition.deployed(definition, limits=limits, run_retention_ms=DAY_MS)
-    return compiled, OutRecord(key=key, value=_codec.encode(definition))
 
 
 @dataclass
@@ -65,7 +58,14 @@ def run(plan: Plan) -> Report:
     """Run the world of a plan to its end."""
     loop = VirtualLoop()
     with ExitStack() as stack:
-        for each in (loop.world(), ledger.installed(), groups.installed(), processes.paced(), listening()):
+        for each in (
+            loop.world(),
+            ledger.installed(),
+            groups.installed(),
+            processes.paced(),
+            listening(),
+            workflows.compiled_once(),
+        ):
             stack.enter_context(each)
         world = World(plan, loop)
         loop.run_until_complete(world.go())
@@ -85,11 +85,15 @@ class World:
         self.calm = False
         self.codec = _codec
         self.topics = Topics("w")
-        self.definition, record = _compiled(plan.graph, self.limits)
-        self.command_topics = [self.topics.commands(action) for action in plan.graph.actions]
+        built_in = ScheduleDefinition(limits=self.limits, run_retention_ms=DAY_MS)
+        self._written = [WorkflowDefinition.of(each, deployed_at=0, deployed_by="test") for each in plan.graphs]
+        compiled = [built_in, *(workflows.compiled(each, self.limits) for each in self._written)]
+        self._definitions = {(each.name, each.version): each for each in compiled}
+        self.command_topics = [self.topics.commands(action) for action in ("a", "f", "u")]
         self.judge = Judge(self)
         self.broker = Broker(self)
-        self.ledger = ledger.Ledger(loop)
+        self.holders = Holders(self)
+        self.ledger = ledger.Ledger(self.holders.give)
         self.groups = groups.Groups(self.broker)
         self._numbers: Counter = Counter()
         self._troubles = {(each.who, each.kind, each.number): each for each in plan.acts if isinstance(each, Trouble)}
@@ -101,15 +105,18 @@ class World:
         self._over = loop.create_future()
         loop.restless = lambda: self._break(Violated(ENDS, "somebody is busy with nothing"))
         self._buried: list[Process] = []
-        self._shelves: dict[str, Shelf] = {}
+        self._shelves: dict[tuple[str, int], Shelf] = {}
         self.living: dict[str, Process] = {}
-        self.owner = plan.orchestrators[0]
-        for topic in (
-            *(self.topics.requests, self.topics.results, self.topics.state, self.topics.events),
-            *(self.topics.dead_letters, self.topics.definitions, self.topics.control, "told", *self.command_topics),
-        ):
+        self.owners = Owners(self)
+        self.clients = Clients(self)
+        topics = self.topics
+        for topic in (topics.requests, topics.results, topics.state, topics.events, topics.dead_letters):
+            self.broker.make(topic, plan.shards)
+        for topic in (topics.definitions, topics.control, "told", *self.command_topics):
             self.broker.make(topic)
-        self.broker.append((self.topics.definitions, 0), [record])
+        for definition in self._written:
+            if definition.version == "1":
+                self._deploy(definition)
 
     async def go(self) -> None:
         """Live; what is left of it at the end is buried."""
@@ -136,6 +143,7 @@ class World:
     async def _live(self) -> None:
         await asyncio.sleep(ACTIVE_MS / 1000)
         self._heal()
+        self.holders.insist()
         for _ in range(CALM_ROUNDS):
             if not self.judge.unanswered():
                 break
@@ -145,7 +153,8 @@ class World:
             if self.judge.ended() and not self.judge.unanswered():
                 break
             if number % 4 == 0:
-                self._operate(number)
+                self.clients.help(number)
+                self.holders.insist()
             await self._look()
         stuck = [f"{run.run_id} is {run.status.value}" for run in self.judge.runs.values() if not run.status.ended]
         hold(not stuck, ENDS, "; ".join(stuck))
@@ -167,19 +176,6 @@ class World:
         self._ends.clear()
         self.broker.markers_wait = False
         self.broker.write_markers()
-
-    def _operate(self, number: int) -> None:
-        """An operator helps every run that has not ended."""
-        for run in self.judge.runs.values():
-            if not run.status.ended:
-                self.ask(run.run_id, RequestKind.RESUME, f"{run.run_id}-resume-last-{number}")
-                self.ask(
-                    run.run_id,
-                    RequestKind.SIGNAL,
-                    f"{run.run_id}-signal-last-{number}",
-                    signal="go",
-                    payload=b'{"v":2}',
-                )
 
     # What is noticed
 
@@ -207,11 +203,15 @@ class World:
         error = f"{type(sys.exception()).__name__}: {sys.exception()}" if surprise else ""
         self.tell(current().name, "says:", event, error, *(f"{name}={fields[name]}" for name in fields))
         with self.judging():
-            hold(not surprise, SURE, f"{event} {error}")
+            hold(not surprise and event not in SURPRISES, SURE, f"{event} {error}")
 
-    def shelf(self, name: str) -> MemoryShelf:
-        """What a process finds on its disk."""
-        return self._shelves.setdefault(name, Shelf()) if self.plan.keeps_shelves else MemoryShelf()
+    def definition_of(self, run: WorkflowRun | WorkflowEvent) -> Definition:
+        """What a run is pinned to."""
+        return self._definitions[run.workflow, run.definition_version]
+
+    def shelf(self, name: str, shard: int) -> MemoryShelf:
+        """What a process finds on its disk of a shard."""
+        return self._shelves.setdefault((name, shard), Shelf()) if self.plan.keeps_shelves else MemoryShelf()
 
     # What processes do
 
@@ -258,7 +258,7 @@ class World:
         kind = processes.Orchestrator if name in self.plan.orchestrators else processes.Worker
         process = self.living[name] = kind(self, name)
         if kind is processes.Orchestrator:
-            process.hear(Assigned(partitions=groups.FIRST if self.owner == name else groups.NONE))
+            self.owners.tell(process)
 
     def _kill(self, process: Process, act: Kill) -> None:
         self.tell(process.name, "is killed")
@@ -266,8 +266,10 @@ class World:
         process.alive = False
         self._buried.append(process)
         self.ledger.leave(process)
-        if process.name in self._shelves:
-            self._shelves[process.name].crash(self.plan.lot("shelf", process.name, self._numbers[process.name, ""]))
+        lot = self.plan.lot("shelf", process.name, self._numbers[process.name, ""])
+        for (name, _), shelf in self._shelves.items():
+            if name == process.name:
+                shelf.crash(lot)
         self.loop.later(min(act.back_ms, SESSION_MS), self._expire, process)
         self.loop.later(act.back_ms, self._begin, process.name)
         del self.living[process.name]
@@ -285,9 +287,7 @@ class World:
     def _thaw(self, process: Process) -> None:
         self.tell(process.name, "wakes up")
         if isinstance(process, processes.Orchestrator):
-            if self.owner != process.name:
-                process.hear(Lost(partitions=groups.FIRST))
-                process.hear(Assigned(partitions=groups.NONE))
+            self.owners.return_of(process)
         else:
             self.groups.return_of(process.members)
         process.thaw()
@@ -296,16 +296,8 @@ class World:
         """The group misses a process: somebody else gets what it held."""
         if isinstance(process, processes.Worker):
             self.groups.expire(process)
-        elif self.owner == process.name:
-            heirs = [name for name in self.plan.orchestrators if name in self.living and self.living[name].running]
-            others = [name for name in heirs if name != process.name]
-            if heirs:
-                self._give((others or heirs)[0])
-
-    def _give(self, name: str) -> None:
-        self.tell("group", "gives the shard to", name)
-        self.owner = name
-        self.living[name].hear(Assigned(partitions=groups.FIRST))
+        else:
+            self.owners.expire(process)
 
     # What the world does
 
@@ -313,7 +305,7 @@ class World:
         self.report.happened[type(act).__name__.lower()] += 1
         match act:
             case Ask():
-                self._ask(act)
+                self.clients.ask(act)
             case Jump(by_ms=by_ms):
                 self.tell("broker", "its clock jumps by", by_ms)
                 self.broker.skew_ms += by_ms
@@ -323,6 +315,12 @@ class World:
                 self.loop.later(for_ms, self._markers)
             case Move():
                 self._move(act)
+            case Deploy():
+                self._deploy(self._written[-1])
+
+    def _deploy(self, definition: WorkflowDefinition) -> None:
+        self.tell("client", "deploys", definition.name, definition.version)
+        self.broker.append((self.topics.definitions, 0), [workflows.record(self.codec, definition)])
 
     def _markers(self) -> None:
         self.broker.markers_wait = False
@@ -336,69 +334,5 @@ class World:
             self.tell("group", "gives all commands to", act.to)
             for topic in self.command_topics:
                 self.groups.move(topic, heir)
-        elif self.owner != act.to:
-            before, self.owner = self.living.get(self.owner), act.to
-            self.tell("group", "gives the shard to", act.to)
-            self.loop.later(act.told_new_ms, self._tell_owner, heir)
-            if before is not None:
-                self.loop.later(act.told_old_ms, self._tell_owner, before)
-
-    def _tell_owner(self, process: Process) -> None:
-        process.hear(Assigned(partitions=groups.FIRST if self.owner == process.name else groups.NONE))
-
-    def _ask(self, act: Ask) -> None:
-        fields = {}
-        run = self.judge.runs.get(act.run)
-        if act.kind is RequestKind.START:
-            fields = {"workflow": self.plan.graph.name, "payload": b'{"n":5}'}
-        elif act.kind is RequestKind.SIGNAL:
-            fields = {"signal": "go", "payload": b'{"v":1}'}
-        elif act.kind in STEPPED:
-            paths = [step.path for step in run.steps] if run and run.steps else ["n1"]
-            fields = {"step": paths[int(act.pick * len(paths))], "payload": b'{"v":"by hand"}'}
-        elif act.kind is RequestKind.CHANGE_TIMER:
-            waits = [timer.step for timer in run.timers if timer.kind is not TimerKind.RETENTION] if run else []
-            fields = {"step": (waits or [None])[int(act.pick * len(waits))] or "", "due_at": self.broker.time_ms + 20}
-        self.ask(act.run, act.kind, act.request_id, **fields)
-
-    def ask(self, run_id: str, kind: RequestKind, request_id: str, **fields) -> None:
-        """Write a request."""
-        self.tell("client", kind.value, run_id, request_id, fields.get("step", ""))
-        request = WorkflowRequest(request_id=request_id, run_id=run_id, kind=kind, **fields)
-        record = OutRecord(key=run_id.encode(), value=self.codec.encode(request))
-        self.broker.append((self.topics.requests, 0), [record])
-
-
-class Ear:
-    """Listens to what the shipped code says in its log: words that only a programming mistake brings about are broken promises."""
-
-    def __init__(self, *_, **__) -> None:
-        """A logger has no state here."""
-
-    def warning(self, event: str, **fields) -> None:
-        """Something an operator may want to know."""
-        process = current()
-        if process is not None and process.running:
-            process.world.heard(event, fields)
-
-    error = critical = warning
-
-    def exception(self, event: str, **fields) -> None:
-        """Something nobody has thought of."""
-        self.warning(event, **fields, exc_info=True)
-
-    def debug(self, event: str, **fields) -> None:
-        """Nothing that matters here."""
-
-    info = debug
-
-
-@contextmanager
-def listening() -> Iterator[None]:
-    """The shipped code speaks to an ``Ear`` inside."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=Ear, processors=[], cache_logger_on_first_use=False)
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
+        else:
+            self.owners.move(act.shard % self.plan.shards, heir, act.told_new_ms, act.told_old_ms)

@@ -9,6 +9,7 @@ copied. And the JVM compiles quickly instead of well, as a broker of tests does 
 
 import base64
 import hashlib
+import json
 import os
 import shutil
 import socket
@@ -16,10 +17,11 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from support import kafka_jars
 
@@ -33,6 +35,14 @@ def _fresh_id() -> str:
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a node runs: its address, and the command by which another one is run there."""
+
+    host: str = "127.0.0.1"
+    enter: tuple[str, ...] = ()
+
+
 @dataclass
 class Node:
     """One broker that is its cluster's controller as well."""
@@ -41,12 +51,13 @@ class Node:
     port: int
     controller_port: int
     folder: Path
+    place: "Place"
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
         """Host and port for clients."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.place.host}:{self.port}"
 
     @property
     def log(self) -> Path:
@@ -62,6 +73,9 @@ class ApacheKafka:
     size: int = 1
     settings: dict[str, str] = field(default_factory=dict)
     heap_mb: int = 384
+    environment: dict[str, str] = field(default_factory=dict)
+    places: Sequence[Place] = ()
+    """Where its nodes run; on this machine's loopback when left out."""
     cluster_id: str = field(default_factory=_fresh_id)
     nodes: list[Node] = field(default_factory=list)
 
@@ -69,6 +83,17 @@ class ApacheKafka:
     def bootstrap(self) -> str:
         """The addresses of all nodes, as clients take them."""
         return ",".join(node.address for node in self.nodes)
+
+    @property
+    def controller(self) -> Node | None:
+        """The node that leads the quorum, as the voters wrote it down; None while they elect.
+
+        Clients cannot ask: a KRaft broker names itself or any other one as the controller in its metadata.
+        """
+        votes = [node.folder / "data" / "__cluster_metadata-0" / "quorum-state" for node in self.nodes]
+        said = [json.loads(vote.read_text()) for vote in votes if vote.exists()]
+        newest = max(said, key=lambda vote: (vote["leaderEpoch"], vote["leaderId"]), default={"leaderId": -1})
+        return next((node for node in self.nodes if node.number == newest["leaderId"]), None)
 
     def start(self) -> None:
         """Format and start every node, and return when each of them takes connections."""
@@ -86,7 +111,8 @@ class ApacheKafka:
     def add_node(self, port: int, controller_port: int) -> Node:
         """One more node, with a folder and nothing in it."""
         number = len(self.nodes) + 1
-        node = Node(number, port, controller_port, self.folder / f"node-{number}")
+        place = self.places[number - 1] if self.places else Place()
+        node = Node(number, port, controller_port, self.folder / f"node-{number}", place)
         node.folder.mkdir(parents=True)
         self.nodes.append(node)
         return node
@@ -134,7 +160,7 @@ class ApacheKafka:
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                with socket.create_connection(("127.0.0.1", node.port), timeout=1):
+                with socket.create_connection((node.place.host, node.port), timeout=1):
                     return
             except OSError:
                 ended = node.process.poll() is not None
@@ -151,20 +177,33 @@ class ApacheKafka:
         (data / "meta.properties").write_text("".join(f"{name}={value}\n" for name, value in names.items()))
 
     def _java(self, node: Node, option: str) -> subprocess.Popen[bytes]:
-        command = [*_java(self.heap_mb), option, "kafka.Kafka", str(node.folder / "server.properties")]
+        command = [
+            *node.place.enter,
+            *_java(self.heap_mb),
+            option,
+            "kafka.Kafka",
+            str(node.folder / "server.properties"),
+        ]
         # The child must not outlive the test run, not even one that was killed.
         with node.log.open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_me)  # noqa: PLW1509 - no threads touch the child between fork and exec
+            return subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | self.environment,
+                preexec_fn=die_with_me,  # noqa: PLW1509 - no threads touch the child between fork and exec
+            )
 
     def _properties(self, node: Node) -> str:
-        copies = str(self.size)
+        copies, host = str(self.size), node.place.host
         quorum = str(2 if self.size > 1 else 1)
         values = {
             "process.roles": "broker,controller",
             "node.id": str(node.number),
-            "controller.quorum.voters": ",".join(f"{n.number}@127.0.0.1:{n.controller_port}" for n in self.nodes),
-            "listeners": f"PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{node.port}",
+            "controller.quorum.voters": ",".join(f"{n.number}@{n.place.host}:{n.controller_port}" for n in self.nodes),
+            "listeners": f"PLAINTEXT://{host}:{node.port},CONTROLLER://{host}:{node.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://{host}:{node.port}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
@@ -249,9 +288,11 @@ def die_with_me() -> None:
 
 
 @contextmanager
-def running(folder: Path, *, size: int = 1, settings: dict[str, str] | None = None) -> Iterator[ApacheKafka]:
-    """A cluster for the length of a with block."""
-    cluster = ApacheKafka(folder, size, settings or {})
+def running(
+    folder: Path, *, size: int = 1, settings: dict[str, str] | None = None, **more: Any
+) -> Iterator[ApacheKafka]:
+    """A cluster for the length of a with block; ``more`` are fields of it."""
+    cluster = ApacheKafka(folder, size, settings or {}, **more)
     try:
         cluster.start()
         yield cluster

@@ -1,12 +1,14 @@
 """A TCP proxy between a Kafka client and one broker that understands where a request begins and which kind it is.
 
-It can delay, drop, hold or repeat requests of one kind, drop their replies, or cut connections. Clients reach the
-broker only through it when the broker advertises the proxy's address: `advertise` rewrites that in metadata replies.
+It can delay, drop, hold or repeat requests of one kind, drop their replies, or cut connections; and it can be the
+weather for all of them: a way that is closed, slow or torn. Clients reach the broker only through it, because it puts
+its own port, and those of the proxies of the other brokers, into every reply that names brokers.
 """
 
 import asyncio
 import struct
 from collections import Counter, deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
@@ -21,6 +23,7 @@ ADD_PARTITIONS_TO_TXN = 24
 END_TXN = 26
 
 SECONDS = 240.0  # the longest that a test waits
+NAME_BROKERS = (METADATA, FIND_COORDINATOR)
 _LENGTH = struct.Struct(">i")
 _KIND = struct.Struct(">h")
 
@@ -35,6 +38,53 @@ class Rule:
     copies: int = 1
     delay_seconds: float = 0.0
     gate: asyncio.Event | None = None  # requests wait here until it is set
+    when: Callable[[bytes], bool] = lambda _: True  # of a request's bytes: the others of its kind pass
+    keep: bool = False  # hold a copy of what passes, so that it can be replayed
+    met: asyncio.Event = field(default_factory=asyncio.Event)  # set once a request has met this rule
+
+
+def _set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
+@dataclass
+class Weather:
+    """What the way does to every frame, whatever it carries. A frame held back arrives late, as a packet sent again."""
+
+    requests: asyncio.Event = field(default_factory=_set)
+    """Whether requests pass."""
+    replies: asyncio.Event = field(default_factory=_set)
+    """Whether replies pass."""
+    swift: asyncio.Event = field(default_factory=_set)
+    """While it is not set, one byte passes in a second."""
+    latency: Callable[[], float] | None = None
+    """Seconds by which the next frame comes later."""
+    tear: Callable[[int], int] | None = None
+    """After how many bytes of the next frame, given its length, both ends are reset; that happens once."""
+    copies: int = 1
+    """How often a reply comes."""
+
+    async def carry(self, writer: asyncio.StreamWriter, frame: bytes, way: asyncio.Event) -> None:
+        """Bring one frame to the other side; raises ConnectionResetError where it is torn."""
+        await way.wait()
+        if self.latency is not None:
+            await asyncio.sleep(self.latency())
+        if self.tear is not None:
+            passed, self.tear = self.tear(len(frame)), None
+            writer.write(frame[:passed])
+            await writer.drain()
+            raise ConnectionResetError
+        for at in range(len(frame)):
+            if self.swift.is_set():
+                writer.write(frame[at:])
+                break
+            writer.write(frame[at : at + 1])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self.swift.wait()
+        await writer.drain()
 
 
 @dataclass
@@ -46,6 +96,9 @@ class Proxy:
     seen: Counter[int] = field(default_factory=Counter)
     answered: Counter[int] = field(default_factory=Counter)
     held: dict[int, deque[bytes]] = field(default_factory=dict)
+    weather: Weather = field(default_factory=Weather)
+    neighbours: "list[Proxy]" = field(default_factory=list)
+    """In front of the other brokers of the cluster."""
 
     def __post_init__(self) -> None:
         self._server: asyncio.Server | None = None
@@ -121,17 +174,20 @@ class Proxy:
                 async with self._changed:
                     self._changed.notify_all()
                 rule = self.rules.get(kind, Rule())
+                if not rule.when(frame):
+                    rule = Rule()
+                rule.met.set()
                 if rule.gate is not None:
                     await rule.gate.wait()
                 if rule.delay_seconds:
                     await asyncio.sleep(rule.delay_seconds)
-                if not rule.pass_request:
+                if rule.keep or not rule.pass_request:
                     self.held.setdefault(kind, deque()).append(frame)
+                if not rule.pass_request:
                     continue
                 for copy in range(rule.copies):
                     kinds.append((kind, rule.pass_reply and copy == 0))
-                    there_writer.write(frame)
-                await there_writer.drain()
+                    await self.weather.carry(there_writer, frame, self.weather.requests)
                 if rule.cut_after_request:
                     # Half-close, so that the broker still reads the request to its end.
                     there_writer.write_eof()
@@ -145,18 +201,19 @@ class Proxy:
                 self.answered[kind] += 1
                 async with self._changed:
                     self._changed.notify_all()
-                if kind == METADATA:
+                if kind in NAME_BROKERS:
                     frame = self._advertise(frame)
-                if wanted:
-                    writer.write(frame)
-                    await writer.drain()
+                for _ in range(self.weather.copies if wanted else 0):
+                    await self.weather.carry(writer, frame, self.weather.replies)
 
     def _advertise(self, frame: bytes) -> bytes:
-        """Put the proxy's port where the broker names its own; the frame keeps its length."""
-        host, _, port = self.target.rpartition(":")
-        name = host.encode()
-        here = _KIND.pack(len(name)) + name
-        return frame.replace(here + _LENGTH.pack(int(port)), here + _LENGTH.pack(self.port))
+        """Put the proxies' ports where the brokers' own are named; the frame keeps its length."""
+        for each in (self, *self.neighbours):
+            host, _, port = each.target.rpartition(":")
+            name = host.encode()
+            here = _KIND.pack(len(name)) + name
+            frame = frame.replace(here + _LENGTH.pack(int(port)), here + _LENGTH.pack(each.port))
+        return frame
 
     async def replay(self, kind: int) -> bytes:
         """Send the oldest held request of a kind on a connection of its own, as a late packet; gives the reply."""

@@ -68,7 +68,8 @@ class PostgresProxy:
         there, to_there = await asyncio.open_unix_connection(self._socket)
         back = asyncio.create_task(self._back(there, writer))
         try:
-            with suppress(OSError, asyncio.IncompleteReadError):
+            # The other side has gone, or the proxy closes, and Python 3.11 would print its cancelled tasks.
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 head = await reader.readexactly(4)
                 to_there.write(head + await reader.readexactly(_LENGTH.unpack(head)[0] - 4))
                 while True:

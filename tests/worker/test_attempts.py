@@ -4,7 +4,8 @@ import asyncio
 
 from actionbus.contracts.results import ActionResult, ResultKind
 from actionbus.worker.attempts import Attempt, Attempts, Claim
-from actionbus.worker.offsets import Position, Progress
+from actionbus.worker.metadata import Position
+from actionbus.worker.offsets import Progress
 from worker.commands import execute
 
 

@@ -16,6 +16,7 @@ from actionbus.worker.failures import Failures
 from actionbus.worker.outcomes import Done, ErrorType
 from actionbus.worker.stores import Stores
 from actionbus.worker.threads import Threads
+from support import postgres
 from worker.commands import Booking, execute, failing, undo
 from worker.conftest import make_ledger
 from worker.postgres_proxy import OnCommit, PostgresProxy
@@ -114,6 +115,46 @@ async def test_a_database_that_is_away_for_a_moment_costs_no_attempt(store, prox
     await proxy.open(proxy.port)
     assert isinstance(await performing, Done)
     assert await effects() == [BOOKED]
+
+
+FULL = """CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full'; END $$"""
+
+
+async def test_a_database_whose_disk_is_full_costs_no_attempt(store, effects, postgres_database):
+    """It refuses to write, and says nothing of the attempt, which goes on when there is room again."""
+    other = create_async_engine(postgres_database)
+    async with other.begin() as connection:
+        await connection.execute(text(FULL))
+        trigger = "CREATE TRIGGER full_disk BEFORE INSERT ON actionbus_inbox EXECUTE FUNCTION full_disk()"
+        await connection.execute(text(trigger))
+    performing = asyncio.create_task(inbox.perform(store, execute(), Booking(), patience=60))
+    done, _ = await asyncio.wait([performing], timeout=0.5)
+    assert not done
+    async with other.begin() as connection:
+        await connection.execute(text("DROP FUNCTION full_disk CASCADE"))
+    await other.dispose()
+    assert isinstance(await performing, Done)
+    assert await effects() == [BOOKED]
+
+
+@pytest.mark.usefixtures("postgres_url")  # skips where there is none
+async def test_a_database_that_refuses_while_it_restarts_costs_no_attempt():
+    """A server on its way down or up answers, with an error: that says nothing of the attempt."""
+    with postgres.server() as server:
+        await make_ledger(server.url)
+        async with Stores({"default": server.url}) as stores:
+            await stores["default"].engine.dispose()  # no session is left but the one that keeps the server from ending
+            other = create_async_engine(server.url)
+            async with other.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+                await asyncio.to_thread(server.stop, "smart")
+                performing = asyncio.create_task(inbox.perform(stores["default"], execute(), Booking(), patience=60))
+                done, _ = await asyncio.wait([performing], timeout=0.5)
+                assert not done
+            await other.dispose()
+            await asyncio.to_thread(server.start)
+            assert isinstance(await performing, Done)
 
 
 async def test_a_database_that_stays_away_fails_the_attempt(store, proxy):

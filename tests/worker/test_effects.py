@@ -8,6 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.structs import TopicPartition
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from actionbus.contracts import payloads
 from actionbus.contracts.errors import PositionLost, SettingsRefused, TopicMissing
@@ -22,6 +23,7 @@ from actionbus.worker import lane
 from actionbus.worker.service import Worker
 from support.proxy import PRODUCE, Proxy, Rule
 from worker.conftest import make_ledger
+from worker.postgres_proxy import OnCommit, PostgresProxy
 from worker.station import Station, until
 from worker.test_lane import outputs
 
@@ -88,6 +90,26 @@ async def test_a_worker_that_dies_after_the_commit_does_not_do_it_again(connecti
     assert outputs(results) == {f"r-{n}": {"n": n} for n in range(5)}
     assert all([payloads.decode(emit.value) for emit in each.emits] for each in results)
     assert await effects() == [(f"r-{n}:2s/step", "booked") for n in range(5)]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("lost", [OnCommit.LOSE_REPLY, OnCommit.LOSE_REQUEST, OnCommit.LATE])
+async def test_a_connection_that_is_cut_at_the_commit_costs_no_effect(connection, prefix, postgres_database, lost):
+    """Cut before the COMMIT, after it, or overtaken by it: on PostgreSQL the effect is there once, and its result comes."""
+    await make_ledger(postgres_database)
+    async with PostgresProxy(postgres_database) as database, Station(connection, prefix, BOOK) as station:
+        async with station.worker(store={"DEFAULT_URL": database.url}):
+            database.on_commit = lost
+            await station.send(*(station.command(BOOK, n, value={"n": n}) for n in range(3)))
+            await until(lambda: database.on_commit is OnCommit.HAND_ON, "the cut")
+            database.gate.set()
+            results = await station.results(3)
+        assert outputs(results) == {f"r-{n}": {"n": n} for n in range(3)}
+        engine = create_async_engine(postgres_database)
+        async with engine.connect() as reading:
+            found = (await reading.execute(text("SELECT step_key FROM effects"))).scalars().all()
+        await engine.dispose()
+        assert sorted(found) == [f"r-{n}:2s/step" for n in range(3)]
 
 
 async def test_steps_and_their_compensations_cancel_out(connection, prefix, database_url, effects):

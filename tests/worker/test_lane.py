@@ -10,7 +10,7 @@ from actionbus.contracts import payloads
 from actionbus.contracts.results import ResultKind
 from actionbus.kafka.codec import to_json
 from actionbus.sdk.action import Action
-from actionbus.worker import offsets
+from actionbus.worker import metadata as texts
 from worker.station import Station, until
 
 
@@ -86,7 +86,7 @@ async def test_a_restart_repeats_only_the_unfinished(connection, prefix):
 
 
 def _runs(metadata):
-    return len(offsets.decode(offsets.Position(offset=0, metadata=metadata)))
+    return len(texts.read(texts.Position(offset=0, metadata=metadata)).done)
 
 
 async def test_a_duplicate_of_a_running_command_is_not_run_again(connection, prefix):

@@ -3,15 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionbus.worker import offsets
-from actionbus.worker.offsets import Position, Progress
+from actionbus.worker import metadata
+from actionbus.worker.metadata import Memo, Position
+from actionbus.worker.offsets import Progress
 
 LIMIT = 4_096
 
 
 def test_a_fresh_partition_commits_where_it_began():
     """With nothing received, the committed position is the one that was found."""
-    assert Progress(Position(offset=17), metadata_bytes=LIMIT).position() == Position(offset=17)
+    assert Progress(Position(offset=17), metadata_bytes=LIMIT).position(leaving=True) == Position(offset=17)
 
 
 def test_the_prefix_waits_for_the_oldest_unfinished_record():
@@ -24,7 +25,7 @@ def test_the_prefix_waits_for_the_oldest_unfinished_record():
     position = progress.position()
     assert position is not None
     assert position.offset == 0
-    assert offsets.decode(position) == [(1, 4), (7, 8), (9, 10)]
+    assert metadata.read(position).done == ((1, 4), (7, 8), (9, 10))
 
 
 def test_a_restart_repeats_only_the_unfinished():
@@ -46,14 +47,14 @@ def test_markers_between_records_do_not_hold_the_offset_back():
     for offset in (0, 2, 5):
         progress.receive(offset)
         progress.finish(offset)
-    assert progress.position() == Position(offset=6)
+    assert progress.position(leaving=True) == Position(offset=6)
 
 
 def test_damaged_metadata_repeats_work_and_loses_none():
     """Metadata that is not ours or is cut off is read as nothing done."""
-    good = offsets.encode(5, [(7, 9), (1_000, 5_000)])
-    for metadata in ("", "someone else's", good[:-4] + "!!!=", "ab1:gICA", "ab1:AQ==", "ab1:AAE=", good + "é"):
-        assert offsets.decode(Position(offset=5, metadata=metadata)) == []
+    good = metadata.write(5, Memo(done=((7, 9), (1_000, 5_000)), begun={6: 1}, held=True))
+    for text in ("", "someone else's", good[:-5] + "!!!=", "ab1:gICA", "ab1:AQ==", "ab1:AAE=", "ab1:.AQ==", good + "é"):
+        assert metadata.read(Position(offset=5, metadata=text)) == Memo()
 
 
 def test_a_full_partition_says_so_before_the_metadata_overflows():
@@ -80,7 +81,7 @@ def test_one_stuck_record_does_not_fill_the_metadata():
     assert progress.room(1)
     position = progress.position()
     assert position is not None
-    assert offsets.decode(position) == [(1, 1_000_001)]
+    assert metadata.read(position).done == ((1, 1_000_001),)
 
 
 def test_what_does_not_fit_is_not_committed_at_all():
@@ -93,7 +94,7 @@ def test_what_does_not_fit_is_not_committed_at_all():
     assert progress.position() is None
     for offset in range(40):
         progress.finish(offset)
-    assert progress.position() == Position(offset=40)
+    assert progress.position(leaving=True) == Position(offset=40)
 
 
 @st.composite
@@ -123,9 +124,9 @@ def test_any_history_of_owners_repeats_exactly_the_unfinished(history):
         assert position is not None
         assert position.offset >= committed.offset
         assert all(offset in done for offset in records if offset < position.offset)
-        assert offsets.decode(position) == offsets.decode(
-            Position(offset=position.offset, metadata=offsets.encode(position.offset, offsets.decode(position)))
-        )
+        said = metadata.read(position)
+        again = Position(offset=position.offset, metadata=metadata.write(position.offset, said))
+        assert metadata.read(again) == said
         committed = position
 
 
@@ -141,6 +142,48 @@ def test_respecting_room_never_overflows(limit, steps, random):
             offset += gap
             if progress.receive(offset):
                 unfinished.append(offset)
+                progress.begin(offset)
         position = progress.position()
         assert position is not None
         assert len(position.metadata) <= limit
+
+
+def test_what_a_killed_owner_may_have_begun_is_suspected():
+    """After a kill whatever lay in the log then is suspected; after a good leave nothing is."""
+    first = Progress(Position(offset=0), metadata_bytes=LIMIT)
+    assert not first.deserted
+    first.receive(0)
+    left, killed = first.position(leaving=True), first.position()
+    assert not Progress(left, metadata_bytes=LIMIT).deserted
+    second = Progress(killed, metadata_bytes=LIMIT)
+    assert second.deserted
+    second.suspect_below(3)
+    assert [second.suspected(offset) for offset in range(5)] == [True, True, True, False, False]
+
+
+def test_what_is_begun_under_suspicion_is_counted_once_by_each_owner_that_is_killed():
+    """The count outlives owners that are killed, an owner that leaves takes its own back, and what ends is forgotten."""
+    committed = Position(offset=0)
+    for times in (1, 2, 3):
+        owner = Progress(committed, metadata_bytes=LIMIT)
+        for offset in range(3):
+            owner.receive(offset)
+        assert owner.begin(1)
+        assert owner.begin(1)
+        committed = owner.position()
+        assert metadata.read(committed).begun == {1: times}
+    assert metadata.read(owner.position(leaving=True)).begun == {1: 2}
+    owner.finish(1)
+    assert metadata.read(owner.position()).begun == {}
+
+
+def test_no_more_is_begun_under_suspicion_than_can_be_said():
+    """Where the metadata has no room for another mark, the record waits."""
+    progress = Progress(Position(offset=0), metadata_bytes=LIMIT)
+    for offset in range(1_000):
+        progress.receive(offset)
+    begun = [offset for offset in range(1_000) if progress.begin(offset)]
+    assert 0 < len(begun) < 1_000
+    assert len(progress.position().metadata) <= LIMIT
+    progress.finish(begun[0])
+    assert progress.begin(999)

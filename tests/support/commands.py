@@ -1,0 +1,140 @@
+"""Commands without the wait for their imports: each is a process of its own, forked from one that has imported the command line.
+
+Most of the time of a command goes into imports, and they are the same each time. What is forked gets its arguments, its
+environment, its folder and its streams, runs ``main``, and ends as any process does. Whatever is killed, interrupted or
+started with Python's own variables is tested with ``python -m actionbus.cli.main``.
+"""
+
+import atexit
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "actionbus.cli.main"]
+MOST_BYTES = 150_000  # of arguments and environment: what a socket takes at once
+IMPORTED_SECONDS = 240.0  # the first waits for the imports
+STREAMS = 3  # in, out, errors
+_ORIGIN: "list[Origin]" = []  # one for a process that tests, made when it is needed
+
+
+def run(
+    *arguments: str, env: dict[str, str], cwd: Path, timeout: float, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, as ``subprocess.run`` does with ``capture_output``; raises TimeoutExpired."""
+    if not _ORIGIN:
+        _ORIGIN.append(Origin())
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        given.write((stdin or "").encode())
+        given.seek(0)
+        request = {"arguments": arguments, "env": env, "cwd": str(cwd)}
+        code = _ORIGIN[0].fork(request, [each.fileno() for each in (given, out, errors)], timeout)
+        said = []
+        for each in (out, errors):
+            each.seek(0)
+            said.append(each.read().decode())
+    return subprocess.CompletedProcess([*COMMAND, *arguments], code, *said)
+
+
+class Origin:
+    """The process that has imported the command line and is forked, as the tests see it."""
+
+    def __init__(self) -> None:
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """It ends when nobody can ask it any more."""
+        self._channel.close()
+        self._process.wait()
+
+    def fork(self, request: dict, streams: list[int], timeout: float) -> int:
+        """Run a command on these streams; its exit code, negative for the signal that ended it."""
+        answer, theirs = os.pipe()
+        try:
+            text = json.dumps(request).encode()
+            assert len(text) < MOST_BYTES
+            socket.send_fds(self._channel, [text], [*streams, theirs])
+            os.close(theirs)
+            pid = _number(answer, IMPORTED_SECONDS)
+            assert pid is not None, "no command can be started: what stands on standard error says why"
+            code = _number(answer, timeout)
+            if code is None:
+                os.kill(pid, signal.SIGKILL)
+                raise subprocess.TimeoutExpired([*COMMAND, *request["arguments"]], timeout)
+            return code
+        finally:
+            os.close(answer)
+
+
+def _number(pipe: int, seconds: float) -> int | None:
+    """The next number out of a pipe; None when it does not come in time, or never."""
+    text = b""
+    while not text.endswith(b"\n"):
+        if not select.select([pipe], [], [], seconds)[0] or not (piece := os.read(pipe, 1)):
+            return None
+        text += piece
+    return int(text)
+
+
+def _serve(channel: socket.socket) -> bool:
+    """Carry out requests until nobody is there any more; True in a process that is to be a command."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who wait for a command end alone
+    while True:
+        text, descriptors, *_ = socket.recv_fds(channel, MOST_BYTES, STREAMS + 1)
+        if not text:
+            return False
+        if os.fork() == 0:
+            channel.close()
+            if _wait_for_own(descriptors[STREAMS]):
+                _become(json.loads(text), descriptors)
+                return True
+            os._exit(0)
+        for each in descriptors:
+            os.close(each)
+
+
+def _wait_for_own(answer: int) -> bool:
+    """Fork a command, tell its process id and how it ended; True in the command."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = os.fork()
+    if pid:
+        os.write(answer, b"%d\n" % pid)
+        _, status = os.waitpid(pid, 0)
+        os.write(answer, b"%d\n" % os.waitstatus_to_exitcode(status))
+    return not pid
+
+
+def _become(request: dict, descriptors: list[int]) -> None:
+    for number in range(STREAMS):
+        os.dup2(descriptors[number], number)
+    for each in descriptors:
+        os.close(each)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    sys.argv = ["actionbus", *request["arguments"]]
+    sys.path[0] = request["cwd"]
+
+
+if __name__ == "__main__":
+    from actionbus.cli import main
+
+    gc.freeze()
+    with socket.socket(fileno=int(sys.argv[1])) as asked:
+        is_command = _serve(asked)
+    if is_command:
+        main.main()
