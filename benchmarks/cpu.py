@@ -31,6 +31,7 @@ from actionbus.kafka.codec import Codec
 from actionbus.kafka.connection import Connection
 from actionbus.kafka.producer_id import ProducerIdentity
 from actionbus.orchestrator import batch, tenure
+from actionbus.orchestrator.backlog import Backlog
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.clocks import SteadyClock
 from actionbus.orchestrator.definitions import Definitions
@@ -49,7 +50,8 @@ from actionbus.worker.execution import Execution
 from actionbus.worker.failures import Failures
 from actionbus.worker.intake import Intake
 from actionbus.worker.lane import Lane
-from actionbus.worker.offsets import Position, Progress
+from actionbus.worker.metadata import Position
+from actionbus.worker.offsets import Progress
 from actionbus.worker.replies import Replies
 from actionbus.worker.threads import Threads
 from calibration import loop_us
@@ -210,6 +212,7 @@ def orchestrator(meter: Meter, wire: Wire) -> tenure.Tenure:
         timers=Timers(),
         queues=Queues(known, 0, 1),
         tally=Tally(),
+        backlog=Backlog(known),
     )
     meter.watch(batch, "seal", "orchestrator: seal")
     meter.watch(tenure.Tenure, "_fill", "orchestrator: fold")
