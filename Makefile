@@ -6,6 +6,7 @@ SHELL := /bin/sh
 
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= 2
 FIND_PYTHON = for each in "$$PYTHON" python3.11 python3.12 python3.13 python3 python; do \
 	  [ -n "$$each" ] && "$$each" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
 	    && { "$$each" -c 'import sys; print(sys.executable)'; exit 0; }; \
@@ -20,7 +21,7 @@ UV_VERSION := 0.13.9
 COMPILE = $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
-.PHONY: menu demo test test-unit test-fast simulate bench bench-cpu bench-growth lint lock docs clean
+.PHONY: menu demo test test-unit test-fast simulate faults fuzz poison bench bench-cpu bench-growth lint lock docs clean
 
 menu:  ## Print this menu.
 	@echo 'make TARGET, where TARGET is one of:'
@@ -29,8 +30,9 @@ menu:  ## Print this menu.
 demo: $(VENV)/.run  ## Sign up a list of users while processes are killed; KAFKA=HOST:PORT takes your broker.
 	@$(BIN)/python examples/signup_demo/run.py $(if $(KAFKA),--kafka $(KAFKA)) $(DEMO_FLAGS)
 
-test: $(VENV)/.test  ## Run every test; what a machine lacks is skipped visibly, with CI=true it is an error.
-	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+# Files are shared out to processes, what takes long first; each process has brokers and databases of its own.
+test: $(VENV)/.test  ## Run every test, JOBS=2 files at a time; what a machine lacks is skipped visibly, with CI=true it is an error.
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
 test-unit: $(VENV)/.test  ## Run the tests that need no broker and no database.
 	@$(BIN)/python -m pytest -m 'not kafka and not java and not postgres' $(PYTEST_FLAGS)
@@ -41,9 +43,22 @@ test-fast: $(VENV)/.test  ## Run the tests that need neither Java nor much time.
 simulate: $(VENV)/.test  ## Run seeded worlds until one breaks a promise; SEEDS=1000000 FROM=0, or SEED=123 for one.
 	@$(BIN)/python -m tests.simulation $(SEED) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM))
 
+faults: $(VENV)/.test  ## Inject faults until the published figures are reached, and on from where that was interrupted; FAULTS='T04 T07', DOSE=full.
+	@$(BIN)/python -m tests.faults $(FAULTS) $(if $(DOSE),--dose $(DOSE)); status=$$?; \
+	  $(BIN)/python -m tests.faults.report; exit $$status
+
+fuzz: $(VENV)/.test  ## Look for bytes that break a reader, led by its code; SECONDS=60 for each, TARGET='cron documents'.
+	@$(PIP_INSTALL) --require-hashes -r tests/fuzzing/requirements.lock \
+	  || { echo 'atheris has no wheel for this machine and Python; the tests in tests/fuzzing need none' >&2; exit 1; }
+	@$(BIN)/python -m tests.fuzzing $(if $(SECONDS),--seconds $(SECONDS)) $(TARGET)
+
+poison: $(VENV)/.test  ## Write a million hostile records into a live installation and account for each; COUNT=1000000 FROM=0.
+	@$(BIN)/python -m tests.fuzzing.dose $(if $(COUNT),--count $(COUNT)) $(if $(FROM),--from $(FROM))
+
 bench: $(VENV)/.test  ## Measure steps per second, latency, and the cost of a step as its run grows; BENCH_FLAGS='--kafka HOST:PORT' takes your broker.
 	@$(BIN)/python benchmarks/steps.py $(BENCH_FLAGS)
 	@$(BIN)/python benchmarks/growth.py
+	@$(BIN)/python benchmarks/projection.py $(BENCH_FLAGS)
 
 bench-growth: $(VENV)/.test  ## Measure whether a step costs more the longer its run is; needs no broker.
 	@$(BIN)/python benchmarks/growth.py
@@ -58,14 +73,17 @@ docs: $(VENV)/.test  ## Write the files that are derived from the code.
 	@$(BIN)/python -m actionbus.contracts.reference docs/reference
 	@$(BIN)/python -m actionbus.process.reference docs/reference
 	@$(BIN)/python -m actionbus.cli.reference docs/reference
+	@$(BIN)/python -m actionbus.gateway.reference docs/reference
 	@$(BIN)/python -m actionbus.provisioner.dashboards
+	@$(BIN)/python -m actionbus.provisioner.asyncapi docs/reference
 
 lock:  ## Write the locks again, keeping what they pin; UPGRADE=1 takes the newest versions that fit.
 	@$(MAKE_VENV)
 	@$(PIP_INSTALL) uv==$(UV_VERSION)
 	@$(COMPILE) --all-extras -o requirements.lock pyproject.toml
-	@$(COMPILE) --extra postgres -c requirements.lock -o deploy/requirements.lock pyproject.toml
+	@$(COMPILE) --extra postgres --extra projector --extra gateway --extra otel -c requirements.lock -o deploy/requirements.lock pyproject.toml
 	@$(COMPILE) --all-extras --group test -c requirements.lock -o requirements-test.lock pyproject.toml
+	@$(COMPILE) --group fuzz -o tests/fuzzing/requirements.lock
 	@sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(COMPILE) -o deploy/build.lock -
 
 clean:  ## Remove what the other targets made.
