@@ -13,7 +13,19 @@ from actionbus.sdk.action import Action
 from actionbus.sdk.errors import ActionFailed, NonRetryable
 from actionbus.testing.log import MemoryLog
 from actionbus.testing.network import Silence
-from actionbus.worker import answering, attempts, control, execution, failures, holdings, intake, lane, replies, threads
+from actionbus.worker import (
+    answering,
+    attempts,
+    control,
+    execution,
+    failures,
+    holdings,
+    intake,
+    lane,
+    probation,
+    replies,
+    threads,
+)
 from engine.any_workflow import ERRORS
 from engine.graphs import DAY_MS
 from simulation import ledger, workflows
@@ -133,13 +145,16 @@ class Worker(Process):
         hand = attempts.Attempts(remembered=1_000, remembered_bytes=1_000_000)
         answers = replies.Replies(Producer(log), DEFAULT_LIMITS)
         stop = asyncio.Event()
-        lanes = [self._lane(world, action, hand, answers).serve(stop, grace_seconds=1.0) for action in ACTIONS]
+        suspects = probation.Suspects(hand)
+        lanes = [
+            self._lane(world, action, hand, answers, suspects).serve(stop, grace_seconds=1.0) for action in ACTIONS
+        ]
         await asyncio.gather(
             *lanes,
             control.follow(log, world.topics, world.codec, hand, world.broker.end_offset((world.topics.control, 0))),
         )
 
-    def _lane(self, world, action, hand, answers) -> lane.Lane:
+    def _lane(self, world, action, hand, answers, suspects) -> lane.Lane:
         topics = world.topics
         group = topics.worker_group(action.id)
         return lane.Lane(
@@ -172,6 +187,7 @@ class Worker(Process):
                 dead_letters=topics.action_dead_letters(action.id),
                 dead_letter_partitions=1,
             ),
+            suspects=suspects,
             concurrency=CONCURRENCY,
         )
 

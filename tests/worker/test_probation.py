@@ -9,6 +9,7 @@ from actionbus.contracts.results import ResultKind
 from actionbus.sdk.action import Action
 from actionbus.worker import metadata
 from worker.deadly_app import visit
+from worker.deadly_pair_app import stroll
 from worker.processes import supervised
 from worker.station import Station, until
 
@@ -43,6 +44,19 @@ async def test_the_innocent_beside_a_deadly_command_are_not_set_aside(connection
         await station.send(*long, station.command(visit, 3, value={"place": "pit"}))
         limit = {"ACTIONBUS_LIMITS_COMMAND_CRASHES": str(crashes)}
         async with supervised(station, tmp_path, "worker.deadly_app", **limit):
+            results = {each.run_id: each for each in await station.answers(4)}
+        assert {run for run, each in results.items() if each.kind is ResultKind.SUCCEEDED} == {"r-0", "r-1", "r-2"}
+        assert len(await station.dead_letters(visit)) == 1
+
+
+@pytest.mark.parametrize("crashes", [3, DEFAULT_LIMITS.command_crashes])
+async def test_the_innocent_of_another_action_are_not_set_aside(connection, prefix, tmp_path, crashes):
+    """They die with the guilty one, for it is one process; what is suspected is begun alone in all of it."""
+    async with Station(connection, prefix, visit, stroll, partitions=1) as station:
+        long = [station.command(stroll, n, value={"seconds": 1.5}) for n in range(3)]
+        await station.send(*long, station.command(visit, 3, value={"place": "pit"}))
+        limit = {"ACTIONBUS_LIMITS_COMMAND_CRASHES": str(crashes)}
+        async with supervised(station, tmp_path, "worker.deadly_pair_app", **limit):
             results = {each.run_id: each for each in await station.answers(4)}
         assert {run for run, each in results.items() if each.kind is ResultKind.SUCCEEDED} == {"r-0", "r-1", "r-2"}
         assert len(await station.dead_letters(visit)) == 1

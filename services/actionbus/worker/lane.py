@@ -26,7 +26,7 @@ from actionbus.worker.execution import Execution
 from actionbus.worker.holdings import POLL_RECORDS, Holdings
 from actionbus.worker.intake import Intake, Unreadable
 from actionbus.worker.outcomes import ErrorType, Failed, InDoubt, Outcome
-from actionbus.worker.probation import Probation
+from actionbus.worker.probation import Probation, Suspects
 
 POLL_MS: Final = 200  # how long a reading waits for records; a stop or a rebalance is noticed in this time
 QUEUE_BYTES: Final = 16_777_216  # of commands that wait for a slot
@@ -52,6 +52,7 @@ class Lane:
         intake: Intake,
         attempts: Attempts,
         answering: Answering,
+        suspects: Suspects,
         concurrency: int,
         crashes: int = DEFAULT_LIMITS.command_crashes,
         spans: Spans = SILENT,
@@ -68,7 +69,7 @@ class Lane:
         self._queue: deque[tuple[Attempt, int]] = deque()  # with the bytes of the command
         self._queued_bytes = 0
         self._running: set[Attempt] = set()
-        self._probation = Probation(holdings, answering, attempts, crashes=crashes, start=self._start)
+        self._probation = Probation(holdings, answering, attempts, suspects, crashes=crashes, start=self._start)
         self._admitting: asyncio.Task[None] | None = None
         self._slot_freed = asyncio.Event()
         self._stop = asyncio.Event()

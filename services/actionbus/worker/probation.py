@@ -2,8 +2,8 @@
 
 Which code killed a process cannot be asked afterwards: exits of the interpreter, memory that is gone, ``kill -9``. So
 what a killed owner may have been at work on is begun only when that stands beside the offset of its partition, where
-the next owner finds it. What was begun so more than once is begun with no other suspect beside it, so that the innocent
-end and only the guilty is counted again. What workers keep dying of is set aside.
+the next owner finds it. What was begun so more than once is begun with no other suspect beside it in the whole process,
+so that the innocent end and only the guilty is counted again. What workers keep dying of is set aside.
 """
 
 import asyncio
@@ -24,6 +24,25 @@ PAUSE_SECONDS: Final = 0.1  # between two looks at what is under way
 _log = structlog.get_logger(__name__)
 
 
+class Suspects:
+    """What is suspected and under way in this process, whatever lane began it: they die together."""
+
+    def __init__(self, attempts: Attempts) -> None:
+        self.turn = asyncio.Lock()  # of the lane that begins some now, or one alone
+        self._attempts = attempts
+        self._under_way: set[Attempt] = set()
+
+    def add(self, attempt: Attempt) -> None:
+        """Count one in, for as long as it is not answered for good."""
+        self._under_way.add(attempt)
+
+    async def ended(self) -> None:
+        """Wait until every suspect is answered for good: one that only returned would be counted again all the same."""
+        while self._under_way:
+            await asyncio.sleep(PAUSE_SECONDS)
+            self._under_way = {each for each in self._under_way if self._attempts.holds(each)}
+
+
 class Probation:
     """Begins suspected attempts of one lane. ``start`` begins one; so many ``crashes`` may a command cost."""
 
@@ -32,6 +51,7 @@ class Probation:
         holdings: Holdings,
         answering: Answering,
         attempts: Attempts,
+        suspects: Suspects,
         *,
         crashes: int,
         start: Callable[[Attempt], None],
@@ -42,8 +62,8 @@ class Probation:
         self._crashes = crashes
         self._alone_from = min(ALONE_FROM, crashes - 2)  # whoever is set aside was alone before
         self._start = start
+        self._suspects = suspects
         self._waiting: deque[Attempt] = deque()
-        self._under_way: set[Attempt] = set()
 
     def take(self, suspect: Attempt) -> None:
         """Keep an attempt until it is admitted."""
@@ -55,12 +75,14 @@ class Probation:
             times = self._waiting[0].claims[0].times_begun
             if times >= self._crashes - 1:  # the worker that died first had not suspected it
                 self._set_aside(self._waiting.popleft())
-            elif times < self._alone_from:
-                await self._begin([each for each in self._waiting if each.claims[0].times_begun < self._alone_from])
-            else:
-                await self._ended()
-                await self._begin([self._waiting[0]])
-                await self._ended()
+                continue
+            async with self._suspects.turn:
+                if times < self._alone_from:
+                    await self._begin([each for each in self._waiting if each.claims[0].times_begun < self._alone_from])
+                else:
+                    await self._suspects.ended()
+                    await self._begin([self._waiting[0]])
+                    await self._suspects.ended()
 
     def leave(self) -> None:
         """Forget what waits: it is delivered again, to whoever holds its partition then."""
@@ -82,15 +104,9 @@ class Probation:
             elif attempt.claims[0] in begun:
                 self._waiting.remove(attempt)
                 self._start(attempt)
-                self._under_way.add(attempt)
+                self._suspects.add(attempt)
         if not begun:
             await asyncio.sleep(PAUSE_SECONDS)
-
-    async def _ended(self) -> None:
-        """Wait until every suspect is answered for good: one that only returned would be counted again all the same."""
-        while self._under_way:
-            await asyncio.sleep(PAUSE_SECONDS)
-            self._under_way = {each for each in self._under_way if self._attempts.holds(each)}
 
     def _set_aside(self, attempt: Attempt) -> None:
         record = attempt.suspect

@@ -32,6 +32,7 @@ from actionbus.worker.failures import Failures
 from actionbus.worker.holdings import Holdings
 from actionbus.worker.intake import Intake
 from actionbus.worker.lane import Lane
+from actionbus.worker.probation import Suspects
 from actionbus.worker.processes import Processes
 from actionbus.worker.relay import Relay
 from actionbus.worker.replies import Replies
@@ -74,6 +75,7 @@ class Worker:
             journals={each.store or DEFAULT_STORE for each in self._actions if each.effect in JOURNALED},
         )
         self._attempts = Attempts(remembered=settings.limits.remembered_results, remembered_bytes=REMEMBERED_BYTES)
+        self._suspects = Suspects(self._attempts)
         self._lanes: list[Lane] = []
         self._relays: dict[str, Relay] = {}
         self._replies: Replies | None = None
@@ -172,6 +174,7 @@ class Worker:
                 dead_letter_partitions=await brokers.partitions(dead_letters),
                 published=None if relay is None else relay.published,
             ),
+            suspects=self._suspects,
             concurrency=concurrency,
             crashes=settings.limits.command_crashes,
             spans=tracing.active(),

@@ -91,7 +91,7 @@ FAULTS = (
         what="an action takes memory until the kernel ends its worker, which is started again each time, until the "
         "command is set aside; everything else in the same worker is carried out",
         play=_memory,
-        short=0,  # one in some rounds is not clean: suspects are begun alone within their action only, see decision 34
+        short=1,
         each=12,
         published=30,
         full=50,
