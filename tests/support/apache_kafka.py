@@ -32,7 +32,10 @@ CLASSES = "classes.jsa"
 
 
 def _fresh_id() -> str:
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """An id as Kafka makes them: its tool takes one that begins with a dash for an option."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made
 
 
 @dataclass(frozen=True)
