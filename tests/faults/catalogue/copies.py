@@ -197,7 +197,14 @@ async def _watching(connection: Connection, topic: str, seen: Found) -> AsyncIte
 
 
 async def _read(connection: Connection, topic: str) -> Found:
-    async with PartitionReader(connection) as reader:
+    """All that is committed; a commit is acknowledged before its markers stand in every partition."""
+    places = [(topic, partition) for partition in range(PARTITIONS)]
+    async with PartitionReader(connection) as reader, asyncio.timeout(QUIET_SECONDS):
+        while True:
+            ends = await reader.ends(places)
+            if len(ends) == PARTITIONS and ends == await reader.ends(places, committed=False):
+                break
+            await asyncio.sleep(0.02)
         return {
             partition: [r.value.decode() async for page in reader.read_to_end(topic, partition) for r in page]
             for partition in range(PARTITIONS)
