@@ -26,7 +26,8 @@ from faults.load import Load
 from faults.wire import Wire, wired
 from integration import books
 from integration.installation import Installation, Service
-from support.apache_kafka import ApacheKafka, free_ports
+from support.apache_kafka import ApacheKafka
+from support.ports import free_ports
 from worker.peer import Peer
 
 APP = Path(bank_app.__file__)
