@@ -66,7 +66,9 @@ def test_what_a_release_wrote_never_changes() -> None:
         version = wheel.name.split("-")[1]
         with zipfile.ZipFile(wheel) as files:
             for name in schemas.FILES.values():
-                assert files.read(f"{PACKAGED}/{name}").decode() == resources.read(f"{schemas.RELEASED}/{version}", name)
+                assert files.read(f"{PACKAGED}/{name}").decode() == resources.read(
+                    f"{schemas.RELEASED}/{version}", name
+                )
 
 
 def test_the_release_before_this_one_is_known() -> None:
