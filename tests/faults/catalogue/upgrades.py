@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -19,8 +20,9 @@ from faults.ground import Ground
 from faults.house import House, Setting, judged, opened
 from integration.installation import Service
 
-MIXED = 6  # transfers that end before the next process is replaced
+BEFORE = 4  # transfers that end before the first process is replaced
 NOTICED_SECONDS = 240.0  # far above what is normal
+NAMED = 0.5  # of the installations: without names, shards and commands go over to whoever is there meanwhile
 UNREADY = 503
 REFUSED = re.compile(r'(shard \d+)[^"]*no schema has the fingerprint')
 SETTING = Setting(release=schemas.BEFORE, app=Path(former_app.__file__))
@@ -74,10 +76,11 @@ async def refused(ground: Ground, count: int, chance: Random) -> Outcome:
 async def _living(ground: Ground, chance: Random) -> AsyncIterator[House]:
     """A house of the release before, with runs of it under way, each of which gets its nod now and then."""
     with ground.room("upgraded") as room:
-        async with opened(ground, room, ground.cluster(1), chance, SETTING) as house:
+        setting = replace(SETTING, named=chance.random() < NAMED)
+        async with opened(ground, room, ground.cluster(1), chance, setting) as house:
             nodding = asyncio.create_task(_nod(house))
             try:
-                await house.load.ended(MIXED)
+                await house.load.ended(BEFORE)
                 yield house
             finally:
                 nodding.cancel()
@@ -97,14 +100,13 @@ async def _nod(house: House) -> None:
 
 
 async def _replaced(house: House, service: Service, *, new: bool) -> None:
-    """End a process as operators do, start the other version in its place, and let both live side by side."""
+    """End a process as operators do, start the other version in its place, and let runs begin and end with both."""
     await house.pause(0.5)
     await asyncio.to_thread(service.stop)
     _become(house, service, new=new)
     house.struck()
     await asyncio.to_thread(service.wait_ready)
     await house.recovered()
-    await house.load.ended(MIXED)
 
 
 def _become(house: House, service: Service, *, new: bool) -> None:
@@ -116,13 +118,13 @@ def _become(house: House, service: Service, *, new: bool) -> None:
 
 
 def _deployed_again(house: House) -> None:
-    """What the release before deployed is what this version makes of the same module: nothing is to be changed."""
-    code, house.installation.code = house.installation.code, None
+    """What the release before deployed is what this version makes of the same module: else it would be refused."""
+    made = house.installation
+    code, made.code = made.code, None
     try:
-        house.installation.prepare()
+        made.command("deploy", str(made.app))
     finally:
-        house.installation.code = code
-    house.installation.prepare()
+        made.code = code
 
 
 def _refused(house: House) -> None:
