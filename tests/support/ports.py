@@ -20,12 +20,12 @@ def free_ports(count: int) -> list[int]:
     below = range(LOWEST, end)
     chosen: list[int] = []
     for port in random.SystemRandom().sample(below, len(below)):  # unseeded: other test processes choose as well
+        if len(chosen) == count:
+            return chosen
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
         chosen.append(port)
-        if len(chosen) == count:
-            return chosen
     raise RuntimeError(f"no {count} ports are free between {LOWEST} and {end}")
