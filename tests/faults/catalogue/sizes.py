@@ -13,7 +13,7 @@ import httpx
 from aiokafka import AIOKafkaProducer
 
 from actionbus.client import Client
-from actionbus.contracts.errors import PayloadTooLarge, RunFailed
+from actionbus.contracts.errors import PayloadTooLarge, RunFailed, RunMissing
 from actionbus.contracts.limits import DEFAULT_LIMITS
 from actionbus.contracts.records import InRecord
 from actionbus.contracts.requests import RequestKind, WorkflowRequest
@@ -76,11 +76,16 @@ class Post:
 
     async def ends(self, run_id: str, wanted: str) -> None:
         """Wait for the end of a run: COMPLETED, or the type of its failure."""
-        try:
-            await self.client.handle(run_id).result(PATIENCE_SECONDS)
-            found = "COMPLETED"
-        except RunFailed as failed:
-            found = f"{failed.status}: {failed.reason}"
+        found = ""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not found:
+                try:
+                    await self.client.handle(run_id).result()
+                    found = "COMPLETED"
+                except RunFailed as failed:
+                    found = f"{failed.status}: {failed.reason}"
+                except RunMissing:
+                    await asyncio.sleep(0.2)  # its start is on its way
         if wanted not in found:
             self.wrong.append(f"{run_id} should be {wanted}, is {found}")
 
