@@ -63,5 +63,13 @@ def passing(flow: Flow, size: int) -> None:
     flow.emit(NARROW, key="passed", value=flow.run(fetch(size=size)))
 
 
+@workflow(id="delaying", version="1")
+def delaying(flow: Flow, size: int) -> None:
+    """The same, after a while: no input leads to the record, a timer does."""
+    made = flow.run(fetch(size=size))
+    flow.sleep("200ms")
+    flow.emit(NARROW, key="passed", value=made)
+
+
 if os.environ.get("PARCEL_MUTE"):  # the rule is taken out that nothing is passed over in silence
     Answering.set_aside = lambda _, __, claim, ___: claim.finish()
