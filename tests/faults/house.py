@@ -56,6 +56,8 @@ class Setting:
     wired: bool = False
     """Whether there is a wire between each process and the brokers, to be cut."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    topics: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Further topics that the app emits to, by their names behind the prefix, with their settings."""
     app: Path = APP
     """What is deployed and worked at: the bank, or a module with the bank and more."""
     release: str = ""
@@ -172,8 +174,17 @@ async def opened(
             async with Admin(installation.connection) as admin:
                 while len((await admin.describe_cluster()).brokers) < setting.brokers:  # noqa: ASYNC110 - no event tells
                     await asyncio.sleep(0.1)  # a broker takes connections before it is one of the cluster
-                plan = TopicPlan(name=f"{prefix}-{EMITTED}", partitions=setting.shards, replication=setting.brokers)
-                await admin.create_topics([plan])
+                await admin.create_topics(
+                    [
+                        TopicPlan(
+                            name=f"{prefix}-{name}",
+                            partitions=setting.shards,
+                            replication=setting.brokers,
+                            settings=settings,
+                        )
+                        for name, settings in ({EMITTED: {}} | dict(setting.topics)).items()
+                    ]
+                )
             await asyncio.to_thread(installation.prepare)
             orchestrators = [installation.orchestrator(name) for name in orchestrating]
             workers = [installation.worker(name) for name in working]

@@ -138,3 +138,20 @@ async def test_commands_wait_for_their_topic() -> None:
     world.broker.append((world.topics.requests, 0), [OutRecord(key=b"k", value=b"junk")])  # others go on
     await world.finish()
     assert world.runs()["r1"].status is RunStatus.COMPLETED
+
+
+async def test_a_run_whose_timer_leads_to_what_its_topic_does_not_take_fails() -> None:
+    """Nobody would make it smaller: without an end it came again each minute, with three takeovers of its shard."""
+    world = World(graph=graph(sleep("rest", 1_000), emit("tell", "narrow", value={"text": "x" * 1_000})))
+    world.broker.make("narrow")
+    world.broker.narrow["narrow"] = 500
+    world.owner("first").start()
+    world.start("r1")
+    await world.settle()
+    for _ in range(5):
+        await world.move(2_000)
+    await world.finish()
+    run = world.runs()["r1"]
+    assert (run.status, run.error.type) == (RunStatus.FAILED, "EmitRefused")
+    assert not world.committed("narrow")
+    world.one_history()
