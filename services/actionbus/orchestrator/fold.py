@@ -213,13 +213,13 @@ class Fold:
         return None
 
     def give_up(self, run_id: str, cause: BaseException) -> bool:
-        """Fold that a run fails, because its timer leads to what its topic does not take; False: it cannot."""
+        """Fold that a run fails, because its timer or its turn leads to what no topic takes; False: it cannot."""
         run = self.run(run_id)
         definition = None if run is None else self._charter.definitions.of(run)
         if run is None or definition is None:
             return False
         why = ActionError(
-            type=judgement.EMIT_REFUSED, message=f"what its timer leads to cannot be written: {cause}", retryable=False
+            type=judgement.EMIT_REFUSED, message=f"what it leads to cannot be written: {cause}", retryable=False
         )
         _log.error("a run is given up", reason=why.message, **_about(run_id, run))
         transition = outgrown.given_up(definition, run, why, self._time.latest, self.seq)
