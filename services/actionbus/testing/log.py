@@ -99,6 +99,12 @@ class MemoryLog:
         await asyncio.sleep(0)
         return self.broker.start((topic, partition))
 
+    async def held_back(self, topic: str, partition: int) -> int | None:
+        """Where a transaction begins that is still open."""
+        place = (topic, partition)
+        stable = self.broker.end_offset(place)
+        return stable if stable < self.broker.written(place) else None
+
     async def read(self, topic: str, partition: int, start: int) -> AsyncGenerator[list[InRecord]]:
         """Committed records to the end as it is when the request arrives."""
         try:
