@@ -19,7 +19,7 @@ from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin, TopicPlan
 from actionbus.kafka.reader import PartitionReader
 from faults import bank_app, restored, views
-from faults.bank import Bank
+from faults.bank import Bank, Taken
 from faults.fault import Outcome
 from faults.ground import Ground
 from faults.load import Load
@@ -198,10 +198,11 @@ def _client(installation: Installation, ports: list[int]) -> Client | HttpClient
     return Client(installation.connection, prefix=installation.prefix)
 
 
-async def judged(house: House, past: Past | None = None) -> Outcome:
+async def judged(house: House, past: Past | None = None, taken: Taken | None = None) -> Outcome:
     """The end of a round: no fault any more, everything under way ends, and then everything is counted.
 
-    ``past``: how often Kafka was put back; what is missing since then has to have begun after its copy.
+    ``past``: how often Kafka was put back; what is missing since then has to have begun after its copy. ``taken``: what
+    the database lost when it was put back.
     """
     await house.load.finish()
     unfinished = len(house.load.begun) - len(house.load.outcomes)
@@ -217,7 +218,7 @@ async def judged(house: House, past: Past | None = None) -> Outcome:
             f"{len(forgotten)} lives of transfers began after a copy and are gone with what was put back; the callers "
             f"of {len(gone)} transfers had been told an end by then, the others started theirs again"
         )
-    judgement = await house.bank.judge(outcomes, await _emitted(made), forgotten)
+    judgement = await house.bank.judge(outcomes, await _emitted(made), forgotten, taken)
     judgement.lost += unexplained
     judgement.disordered += published.violations(outcomes)
     if house.projectors:

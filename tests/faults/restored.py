@@ -12,12 +12,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
 from actionbus.contracts.identifiers import parse_command_id
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.connection import Connection
 from actionbus.kafka.partitioning import partition_for
 from actionbus.kafka.reader import PartitionReader
-from faults.bank import Bank, Outcomes, life_of
+from faults.bank import Bank, Outcomes, Taken, life_of, row_of
 from support.apache_kafka import ApacheKafka, Node
 
 FROZEN_SECONDS = 60.0
@@ -72,6 +75,74 @@ def put_back(cluster: ApacheKafka, folder: Path) -> None:
         shutil.copytree(folder / node.folder.name, node.folder / "data")
 
 
+TABLES = ("accounts", "moves", "actionbus_inbox", "actionbus_journal", "actionbus_outbox")
+MOVES = "SELECT step_key, kind, run_id, account, amount FROM moves"
+
+
+@dataclass(kw_only=True)
+class Backup:
+    """A database as it was at one instant, kept beside it, and what it lost since when it was put back."""
+
+    bank: Bank
+    moment: int
+    """Epoch milliseconds, a little before it."""
+    stamped: frozenset[str]
+    lost: list[tuple] = field(default_factory=list)
+    began_since: frozenset[str] = frozenset()
+
+    async def put_back(self) -> None:
+        """Make the database what it was; nobody may be at work on it."""
+        now = await self.bank.rows(MOVES)
+        await self._do(*(f"TRUNCATE {table}" for table in TABLES))
+        await self._do(*(f"INSERT INTO {table} SELECT * FROM kept.{table}" for table in TABLES))  # noqa: S608 - names of ours
+        kept = {(key, kind) for key, kind, *_ in await self.bank.rows(MOVES)}
+        self.lost += [move for move in now if (move[0], move[1]) not in kept]
+        self.began_since = frozenset(stamps(self.bank)) - self.stamped
+
+    async def taken(self) -> Taken:
+        """What is still missing, once everything has ended."""
+        rows = dict(await self.bank.rows("SELECT key, status FROM actionbus_inbox"))
+        return Taken(
+            moves=[
+                move
+                for move in self.lost
+                if row_of(move[0], move[1]) not in rows and rows.get(move[0]) != "CANCELLED"  # undone, or never done
+            ],
+            cancelled={key for key, *_ in self.lost if rows.get(key) == "CANCELLED"},
+            stamped=set(self.began_since),
+        )
+
+    async def _do(self, *statements: str) -> None:
+        await _do(self.bank, *statements)
+
+
+def stamps(bank: Bank) -> list[str]:
+    """The step keys of what ran at most once, as its code wrote them down."""
+    path = bank.folder / "stamped"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+async def backup(bank: Bank) -> Backup:
+    """Keep all tables as they are at one instant, as a dump of the database does."""
+    moment, stamped = time.time_ns() // 1_000_000, frozenset(stamps(bank))
+    await _do(
+        bank,
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "CREATE SCHEMA kept",
+        *(f"CREATE TABLE kept.{table} AS TABLE {table}" for table in TABLES),
+    )
+    return Backup(bank=bank, moment=moment, stamped=stamped)
+
+
+async def _do(bank: Bank, *statements: str) -> None:
+    """All of it in one transaction."""
+    engine = create_async_engine(bank.url)
+    async with engine.begin() as connection:
+        for statement in statements:
+            await connection.execute(text(statement))
+    await engine.dispose()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Return:
     """Once that Kafka was put back."""
@@ -96,6 +167,8 @@ class Past:
     returns: list[Return] = field(default_factory=list)
     edges: list[dict[int, int]] = field(default_factory=list)
     """For each return and shard: the first offset of its requests that is of after the copy."""
+    missing: frozenset[str] = frozenset()
+    """Lives that Kafka does not know at the end."""
 
     async def look(self, connection: Connection, prefix: str, shards: int) -> None:
         """Find out where the requests go on after the last copy. Topics go by the broker's clock, which is ours."""
@@ -105,7 +178,7 @@ class Past:
 
     def forgotten(self, known: frozenset[str], met: frozenset[str]) -> tuple[frozenset[str], list[str]]:
         """Lives that the bank has met and Kafka does not know, and each that it should know all the same."""
-        missing = met - known
+        missing = self.missing = met - known
         return missing, [f"{life}: {why}" for life in sorted(missing) if (why := self._why(life))]
 
     def _why(self, life: str) -> str | None:
