@@ -7,7 +7,7 @@ Nobody ends such a one by himself (KIP-664 calls it hanging). What is to be done
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
@@ -182,31 +182,50 @@ async def find(brokers: cluster.Cluster, places: Iterable[Partition]) -> list[Op
         writing = await _writing(brokers, wanted)
         if not writing:
             return []
-        owners = await _owners(brokers, sorted({producer_id for _place, producer_id, _start in writing}))
-        orphans = [key for key in writing if (key[1], key[0]) not in owners]
-        still = await _writing(brokers, [place for place, *_ in orphans]) if orphans else {}
+        owners = await _owners(brokers, sorted({each.producer_id for each in writing}))
+        orphans = [each for each in writing if _owner(owners, each) is None]
+        still = await _writing(brokers, [each.place for each in orphans]) if orphans else {}
     except cluster.Silence as error:
         raise outcomes.failure(error, "looking for open transactions") from error
     return [
         OpenTransaction(
-            topic=place[0],
-            partition=place[1],
-            offset=start,
-            producer_id=producer_id,
+            topic=each.place[0],
+            partition=each.place[1],
+            offset=each.offset,
+            producer_id=each.producer_id,
             last_ms=last_ms,
-            transactional_id=owners.get((producer_id, place)),
+            transactional_id=_owner(owners, each),
         )
-        for (place, producer_id, start), last_ms in sorted(writing.items())
-        if (producer_id, place) in owners or (place, producer_id, start) in still
+        for each, last_ms in sorted(writing.items())
+        if each not in orphans or each in still
     ]
 
 
-async def _writing(brokers: cluster.Cluster, places: Iterable[Partition]) -> dict[tuple[Partition, int, int], int]:
-    """Place, producer and first offset of each transaction that is open -> when its producer wrote last."""
+class _Writing(NamedTuple):
+    """A transaction as a partition knows it."""
+
+    place: Partition
+    offset: int
+    producer_id: int
+    epoch: int
+
+
+_Owners = dict[tuple[int, Partition], tuple[str, int]]
+"""Producer and partition -> the transactional id that a coordinator has open there, and its epoch."""
+
+
+def _owner(owners: _Owners, found: _Writing) -> str | None:
+    """Whose a transaction is; a coordinator that is behind its epoch knows an earlier one only."""
+    transactional_id, epoch = owners.get((found.producer_id, found.place), (None, 0))
+    return transactional_id if epoch >= found.epoch else None
+
+
+async def _writing(brokers: cluster.Cluster, places: Iterable[Partition]) -> dict[_Writing, int]:
+    """Each transaction that is open -> when its producer wrote last."""
     parts: defaultdict[int, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for topic, partition in places:
         parts[await brokers.find_leader(topic, partition)][topic].append(partition)
-    found: dict[tuple[Partition, int, int], int] = {}
+    found: dict[_Writing, int] = {}
     for node, topics in parts.items():
         reply: Any = await brokers.send(node, _DescribeProducers(topics))
         for topic, partitions, _ in reply.topics:
@@ -215,15 +234,15 @@ async def _writing(brokers: cluster.Cluster, places: Iterable[Partition]) -> dic
                     continue
                 if code != outcomes.NONE:
                     raise outcomes.refusal(code, f"looking for open transactions of topic {topic}")
-                for producer_id, _epoch, _sequence, last_ms, _coordinator, start, _ in producers:
+                for producer_id, epoch, _sequence, last_ms, _coordinator, start, _ in producers:
                     if start != _NONE_OPEN:
-                        found[(topic, partition), producer_id, start] = last_ms
+                        found[_Writing((topic, partition), start, producer_id, epoch)] = last_ms
     return found
 
 
-async def _owners(brokers: cluster.Cluster, producer_ids: list[int]) -> dict[tuple[int, Partition], str]:
-    """Producer and partition -> the transactional id that a coordinator has open there."""
-    found: dict[tuple[int, Partition], str] = {}
+async def _owners(brokers: cluster.Cluster, producer_ids: list[int]) -> _Owners:
+    """What coordinators have open."""
+    found: _Owners = {}
     for broker in brokers.client.cluster.brokers():
         listed: Any = await brokers.send(broker.nodeId, _ListTransactions(producer_ids))
         if listed.code != outcomes.NONE:
@@ -232,8 +251,8 @@ async def _owners(brokers: cluster.Cluster, producer_ids: list[int]) -> dict[tup
         if not ids:
             continue
         described: Any = await brokers.send(broker.nodeId, _DescribeTransactions(ids))
-        for _code, transactional_id, state, _timeout, _began, producer_id, _epoch, topics, _ in described.transactions:
+        for _code, transactional_id, state, _timeout, _began, producer_id, epoch, topics, _ in described.transactions:
             if state in _OPEN_STATES:
-                for topic, partitions, _ in topics:
-                    found.update({(producer_id, (topic, partition)): transactional_id for partition in partitions})
+                places = [(topic, partition) for topic, partitions, _ in topics for partition in partitions]
+                found.update({(producer_id, place): (transactional_id, epoch) for place in places})
     return found
