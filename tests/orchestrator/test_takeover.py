@@ -44,6 +44,25 @@ async def test_inputs_that_were_removed_unread_stop_the_shard() -> None:
     await second.leave()
 
 
+@pytest.mark.parametrize("more", [0, 1, 2])
+async def test_inputs_that_were_taken_back_stop_the_shard(more: int) -> None:
+    """A leader without them was elected: neither a topic that ends too early is read, nor what came in their place."""
+    world = World()
+    first = await _served(world)
+    for number in range(3):
+        world.start(f"r{number}")
+    await world.settle()
+    await first.leave()
+    del world.broker._stored[world.topics.requests, 0][-2:]
+    for number in range(more):
+        world.start(f"later-{number}")
+    second = world.owner("second").start()
+    await world.settle()
+    assert second.shard.stage is Stage.HALTED
+    assert ("came in their place" if more > 1 else "the log holds") in second.shard.reason
+    await second.leave()
+
+
 async def test_what_was_published_is_not_published_again_after_a_good_leave() -> None:
     """The last position says that every command is out."""
     world = World()

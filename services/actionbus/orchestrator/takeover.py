@@ -216,6 +216,13 @@ async def _check(charter: Charter, position: ShardPosition) -> None:
                 f"topic {topic}, partition {charter.shard}: records from {offset} to {earliest} were removed before "
                 "they were read; find out what they were, then decide with `actionbus doctor`"
             )
+        if offset > earliest:
+            written = await charter.log.written_at(topic, charter.shard, offset - 1, offset)
+            if written is not None and written > position.latest_time:
+                raise PositionLost(
+                    f"topic {topic}, partition {charter.shard}: what stands before {offset} is newer than all that "
+                    "this shard has read: acknowledged records are gone, and others came in their place unread"
+                )
 
 
 async def _look_at_runs(holding: Holding, after_ms: int, vetting: Vetting) -> None:

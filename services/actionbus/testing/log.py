@@ -105,6 +105,11 @@ class MemoryLog:
         stable = self.broker.end_offset(place)
         return stable if stable < self.broker.written(place) else None
 
+    async def written_at(self, topic: str, partition: int, start: int, end: int) -> int | None:
+        """When the first committed record between two offsets was written."""
+        found = self.broker.read((topic, partition), start)
+        return found[0].timestamp_ms if found and found[0].offset < end else None
+
     async def read(self, topic: str, partition: int, start: int) -> AsyncGenerator[list[InRecord]]:
         """Committed records to the end as it is when the request arrives."""
         try:
