@@ -18,11 +18,12 @@ from actionbus.client.over_http import HttpClient
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin, TopicPlan
 from actionbus.kafka.reader import PartitionReader
-from faults import bank_app, former, views
-from faults.bank import Bank
+from faults import bank_app, former, restored, views
+from faults.bank import Bank, Taken
 from faults.fault import Outcome
 from faults.ground import Ground
 from faults.load import Load
+from faults.restored import Past
 from faults.wire import Wire, wired
 from integration import books
 from integration.installation import Installation, Service
@@ -212,15 +213,29 @@ def _client(installation: Installation, ports: list[int]) -> Client | HttpClient
     return Client(installation.connection, prefix=installation.prefix)
 
 
-async def judged(house: House) -> Outcome:
-    """The end of a round: no fault any more, everything under way ends, and then everything is counted."""
+async def judged(house: House, past: Past | None = None, taken: Taken | None = None) -> Outcome:
+    """The end of a round: no fault any more, everything under way ends, and then everything is counted.
+
+    ``past``: how often Kafka was put back; what is missing since then has to have begun after its copy. ``taken``: what
+    the database lost when it was put back.
+    """
     await house.load.finish()
     unfinished = len(house.load.begun) - len(house.load.outcomes)
     made = house.installation
     await _marked(made)
-    judgement = await house.bank.judge(house.load.outcomes, await _emitted(made))
     published = await books.read(made.connection, made.prefix, made.shards)
-    judgement.disordered += published.violations(house.load.outcomes)
+    outcomes, forgotten, unexplained, note = house.load.outcomes, frozenset(), [], ""
+    if past is not None:
+        known = frozenset(published.versions)
+        forgotten, unexplained = past.forgotten(known, await restored.lives(house.bank))
+        outcomes, gone = restored.told(outcomes, known)
+        note = (
+            f"{len(forgotten)} lives of transfers began after a copy and are gone with what was put back; the callers "
+            f"of {len(gone)} transfers had been told an end by then, the others started theirs again"
+        )
+    judgement = await house.bank.judge(outcomes, await _emitted(made), forgotten, taken)
+    judgement.lost += unexplained
+    judgement.disordered += published.violations(outcomes)
     if house.projectors:
         judgement.disordered += await views.violations(house.visibility, published)
     return Outcome.of(
@@ -229,6 +244,7 @@ async def judged(house: House) -> Outcome:
         workflows=len(house.load.begun),
         unfinished=unfinished,
         recovery_ms=tuple(house.recovery_ms),
+        note=note,
     )
 
 

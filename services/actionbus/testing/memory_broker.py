@@ -156,6 +156,10 @@ class MemoryBroker:
                 return each.offset
         return len(stored)
 
+    def written(self, place: Place) -> int:
+        """The offset after the last record, whether it may be seen or not."""
+        return len(self._stored[place])
+
     def read(self, place: Place, start: int, *, committed: bool = True) -> list[InRecord]:
         """The records from an offset on; raises PositionLost for one that the log does not hold."""
         stored = self._stored[place]

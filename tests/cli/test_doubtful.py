@@ -1,0 +1,84 @@
+"""Steps of which Kafka and a store say different things are found, in both directions, and no others."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from cli.installed import Dev
+
+pytestmark = pytest.mark.kafka
+SINCE = "2020-01-01T00:00:00Z"
+APP = '''
+from sqlalchemy import text
+
+from actionbus import NonRetryable, action, workflow
+
+
+@action(id="book", effect="transactional")
+async def book(ctx, name: str) -> str:
+    """Writes."""
+    await ctx.db.execute(text("CREATE TABLE IF NOT EXISTS booked (name TEXT)"))
+    await ctx.db.execute(text("INSERT INTO booked VALUES (:name)"), {"name": name})
+    return name
+
+
+@action(id="unbook", effect="transactional")
+async def unbook(ctx, name: str) -> None:
+    """Takes it back."""
+    await ctx.db.execute(text("DELETE FROM booked WHERE name = :name"), {"name": name})
+
+
+@action(id="pay")
+def pay(name: str) -> None:
+    """Refuses eve."""
+    if name == "eve":
+        raise NonRetryable("no money", type="Poor")
+
+
+@workflow(id="booking", version="1")
+def booking(flow, name: str) -> None:
+    flow.run(book(name=name), undo=lambda made: unbook(name=made))
+    flow.run(pay(name=name))
+'''
+
+
+@pytest.fixture
+def bookings(tmp_path: Path):
+    """An installation with a run that completed and one that was undone."""
+    Path(tmp_path, "app.py").write_text(APP, encoding="utf-8")
+    made = Dev(tmp_path, "app.py", {"ACTIONBUS_STORE_DEFAULT_URL": f"sqlite:///{tmp_path}/store.db"})
+    try:
+        made.start("--no-reload")
+        for name in ("ada", "eve"):
+            made.command("runs", "start", "booking", f'"{name}"', "--id", name)
+            made.command("runs", "result", name)
+        yield made
+    finally:
+        made.close()
+
+
+def _doubtful(dev: Dev) -> dict[str, str]:
+    return {row["step_key"].partition(":")[0]: row["found"] for row in dev.json("steps", "doubtful", SINCE)}
+
+
+def test_what_a_store_lost_is_found_and_what_kafka_lost_as_well(bookings: Dev) -> None:
+    """Nothing while both agree; then the step, and the undo, whose rows are gone, a row of a run nobody knows.
+
+    Without a store it says which variable is missing.
+    """
+    assert _doubtful(bookings) == {}
+    with sqlite3.connect(bookings.folder / "store.db") as store:
+        store.execute(
+            "INSERT INTO actionbus_inbox SELECT 'joe:0/book', status, 'joe:0/book/1', input_hash, result, "
+            "created_at FROM actionbus_inbox WHERE key LIKE 'ada:%'"
+        )
+        store.execute("DELETE FROM actionbus_inbox WHERE key LIKE 'ada:%' OR key LIKE 'eve:%/undo'")
+    store.close()
+    assert _doubtful(bookings) == {
+        "ada": "Kafka says that it was done, and the database has no row of it",
+        "eve": "Kafka says that it was undone, and the database has no row of that",
+        "joe": "the database holds it, and Kafka knows no such run",
+    }
+    del bookings.environment["ACTIONBUS_STORE_DEFAULT_URL"]
+    assert "ACTIONBUS_STORE_<NAME>_URL" in bookings.refused(2, "steps", "doubtful", SINCE)
