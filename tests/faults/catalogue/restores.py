@@ -102,7 +102,7 @@ FAULTS = (
         "the broker boots from the copy with the database as it is; counted is everything but the effects of transfers "
         "that began after the copy, and those have to be in the list of steps in doubt",
         play=copied(Setting()),
-        # Not in the suite: about one start in six of Kafka 4.3 completes a transaction that was about to commit without
+        # Not in the suite: some starts of Kafka 4.3 complete a transaction that was about to commit without
         # writing its markers to partitions that it does not lead yet. That shard then waits for a person, as it has to.
         short=0,
         each=5,

@@ -292,8 +292,8 @@ FAULTS = (
         name="sizes",
         what="inputs a byte below, at and above the limit and of 10 MiB, by a client, over HTTP and from a stranger; "
         "results of these sizes; records for a topic that takes less than ours do, by an action, a run and a timer; strangers' "
-        "records with thousands of headers, with a mebibyte of them, and of 10 MiB, on requests, results and commands. "
-        "Disordered: a run that began or ended otherwise than its size says, a stranger's record without its one dead "
+        "records with thousands of headers, with a mebibyte of them, and of 10 MiB, on requests, results and commands; "
+        "disordered: a run that began or ended otherwise than its size says, a stranger's record without its one dead "
         "letter, a process that ended",
         play=sized,
         short=len(CASES),

@@ -149,7 +149,7 @@ FAULTS = (
         id="T10",
         name="slow actions",
         what=f"actions that last more than {LONG_SECONDS:g} s, on the loop and in threads, where a reader may be silent "
-        f"for {POLL_MS // 1000} s; each second others go through the same partition. Doubled: an action that began "
+        f"for {POLL_MS // 1000} s; each second others go through the same partition; doubled: an action that began "
         "again; disordered: another that ended after a slow one, or a member that was thrown out of its group",
         play=slow,
         short=2,
