@@ -102,8 +102,8 @@ FAULTS = (
         "the broker boots from the copy with the database as it is; counted is everything but the effects of transfers "
         "that began after the copy, and those have to be in the list of steps in doubt",
         play=copied(Setting()),
-        # Not in the suite: some starts of Kafka 4.3 complete a transaction that was about to commit without
-        # writing its markers to partitions that it does not lead yet. That shard then waits for a person, as it has to.
+        # Not in the suite: Kafka 4.3.0 may complete a transaction that was about to commit when its only broker ended
+        # without writing its markers, and that shard waits for a person: docs/operations.md, ActionbusReadersHeldBack.
         short=0,
         each=5,
         published=20,
