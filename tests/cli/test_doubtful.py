@@ -106,6 +106,10 @@ async def _say_more(bootstrap: str) -> None:
         pages = [page async for page in reader.read_to_end(topics.events, shard)]
         events = [codec.decode(WorkflowEvent, record.value) for page in pages for record in page]
         last = [event for event in events if event.run_id == "ada"][-1]
+        fork = partition_for(b"eve", await cluster.partitions(topics.events))
+        pages = [page async for page in reader.read_to_end(topics.events, fork)]
+        again = [record.value for page in pages for record in page if record.key == b"eve"][-1]
+        await producer.append(topics.events, fork, [records.event(codec, codec.decode(WorkflowEvent, again), None)])
         for event in (
             last.replace(version=last.version + 1),
             last.replace(run_id="new", incarnation="zzzz"),
@@ -115,7 +119,7 @@ async def _say_more(bootstrap: str) -> None:
 
 
 def test_a_run_whose_state_lost_what_was_acknowledged_is_found(bookings: Dev) -> None:
-    """It is where its events say more than its state, or it began by a request that its shard has not read.
+    """It is where its events say more than its state or the same twice, or its shard has not read its start.
 
     A run that its shard may have forgotten is not.
     """
@@ -123,6 +127,7 @@ def test_a_run_whose_state_lost_what_was_acknowledged_is_found(bookings: Dev) ->
     asyncio.run(_say_more(bookings.variables()["ACTIONBUS_KAFKA_BOOTSTRAP_SERVERS"]))
     rows = bookings.json("steps", "doubtful", SINCE)
     assert {(row["run_id"], row["found"]) for row in rows} == {
+        ("eve", "its events say the same twice, as its state lost what was acknowledged and all of that came again"),
         ("ada", "the events say more of this run than its state, which lost what was acknowledged"),
         ("new", "the events say more of this run than its state, which lost what was acknowledged"),
     }

@@ -37,6 +37,7 @@ LOST: Final = "Kafka says that it was done, and the database has no row of it"
 UNDO_LOST: Final = "Kafka says that it was undone, and the database has no row of that"
 NOBODYS: Final = "the database holds it, and Kafka knows no such run"
 TAKEN_BACK: Final = "the events say more of this run than its state, which lost what was acknowledged"
+TWICE: Final = "its events say the same twice, as its state lost what was acknowledged and all of that came again"
 _MANY: Final = 500  # keys in one question
 
 
@@ -57,7 +58,7 @@ class Doubtful:
 async def find(settings: Settings, since_ms: int) -> AsyncIterator[Doubtful]:
     """The steps of transactional actions since an instant of which the two differ, for each database that is set.
 
-    Before them the runs whose events since then say more than their state.
+    Before them the runs whose events since then say more than their state, or say the same twice.
 
     Runs that both the state and the events have forgotten by now are nobody's. Raises Refused where no database is
     set, Unavailable where one does not answer, and what reading topics raises.
@@ -105,7 +106,7 @@ class _Told:
     done: defaultdict[str, dict[str, Doubtful]] = field(default_factory=lambda: defaultdict(dict))
     """What was done since an instant, by database and key of its row."""
     behind: list[Doubtful] = field(default_factory=list[Doubtful])
-    """Runs whose state says less than their events."""
+    """Runs whose state says less than their events, or did so once."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,23 +127,27 @@ async def _told(settings: Settings, since_ms: int, actions: Mapping[str, str]) -
     async with PartitionReader(connection) as reader:
         for shard in range(shards):
             last: dict[str, WorkflowEvent] = {}
+            twice: dict[str, WorkflowEvent] = {}
             start = await reader.since(topics.events, shard, since_ms)
             async for records in reader.read_to_end(topics.events, shard, start=start):
                 for record in records:
                     event = codec.decode(WorkflowEvent, record.value)
                     life = f"{event.run_id}:{event.incarnation}"
                     told.lives.add(life)
-                    if life not in last or event.version > last[life].version:
-                        last[life] = event
                     for key, action, each in _steps(event, actions):
                         told.done[actions[action]][key] = each
+                    if life in last and 0 < event.version <= last[life].version:
+                        twice[life] = event
+                    elif event.version:
+                        last[life] = event
             # Behind the events: a state that is read later never says less than they do, unless it lost something.
             state = _State()
             async for records in reader.read_to_end(topics.state, shard):
                 for record in records:
                     _note(codec, record, state)
             told.lives.update(state.versions)
-            told.behind += (_behind(event) for life, event in last.items() if _lost(state, life, event))
+            told.behind += (_behind(event, TWICE) for event in twice.values())
+            told.behind += (_behind(event, TAKEN_BACK) for life, event in last.items() if _lost(state, life, event))
     return told
 
 
@@ -164,16 +169,14 @@ def _lost(state: _State, life: str, event: WorkflowEvent) -> bool:
 
     Not so one that began by a request which the shard, as it says itself, has not yet read.
     """
-    if event.version == 0:
-        return False
     if life in state.versions:
         return event.version > state.versions[life]
     began = int(_own(event.incarnation), 36)
     return state.requests_offset is not None and began >= state.requests_offset
 
 
-def _behind(event: WorkflowEvent) -> Doubtful:
-    return Doubtful(run_id=event.run_id, step_key="", action=None, at=event.at, found=TAKEN_BACK)
+def _behind(event: WorkflowEvent, found: str) -> Doubtful:
+    return Doubtful(run_id=event.run_id, step_key="", action=None, at=event.at, found=found)
 
 
 def _steps(event: WorkflowEvent, actions: Mapping[str, str]) -> Iterable[tuple[str, str, Doubtful]]:
