@@ -103,7 +103,9 @@ class _Told:
 
     lives: set[str] = field(default_factory=set[str])
     """The lives of runs that it knows."""
-    done: defaultdict[str, dict[str, Doubtful]] = field(default_factory=lambda: defaultdict(dict))
+    done: defaultdict[str, dict[str, Doubtful]] = field(
+        default_factory=lambda: defaultdict[str, dict[str, Doubtful]](dict)
+    )
     """What was done since an instant, by database and key of its row."""
     behind: list[Doubtful] = field(default_factory=list[Doubtful])
     """Runs whose state says less than their events, or did so once."""
