@@ -106,7 +106,9 @@ class Election:
         cls, cluster: ApacheKafka, connection: Connection, topics: Collection[str], place: Place
     ) -> tuple["Election", Node, Node]:
         """For those partitions of some topics that the same two brokers keep as one of them, and these brokers."""
-        found = await copies(connection)
+        async with asyncio.timeout(SEEN_SECONDS):
+            while place not in (found := await copies(connection)):  # a broker that is behind does not know it yet
+                await asyncio.sleep(AGAIN_SECONDS)
         ahead = found[place].leader
         (behind,) = found[place].replicas - {ahead}
         same = sorted(each for each, kept in found.items() if each[0] in topics and kept.replicas == {ahead, behind})
@@ -119,7 +121,7 @@ class Election:
         async with asyncio.timeout(SEEN_SECONDS):
             while True:
                 found = await copies(self._connection)
-                if all(found[place].in_sync == {ahead.number} for place in self.places):
+                if all(place in found and found[place].in_sync == {ahead.number} for place in self.places):
                     return
                 await asyncio.sleep(AGAIN_SECONDS)
 
