@@ -99,7 +99,6 @@ class Election:
         self.places = places
         self._cluster = cluster
         self._connection = connection
-        self._before: dict[Place, int] = {}
 
     @classmethod
     async def of(
@@ -107,7 +106,7 @@ class Election:
     ) -> tuple["Election", Node, Node]:
         """For those partitions of some topics that the same two brokers keep as one of them, and these brokers."""
         async with asyncio.timeout(SEEN_SECONDS):
-            while place not in (found := await copies(connection)):  # a broker that is behind does not know it yet
+            while place not in (found := await copies(connection)):  # noqa: ASYNC110 - a broker that is behind tells nobody
                 await asyncio.sleep(AGAIN_SECONDS)
         ahead = found[place].leader
         (behind,) = found[place].replicas - {ahead}
@@ -127,17 +126,24 @@ class Election:
 
     async def force(self, ahead: Node, behind: Node) -> Cut:
         """Kill who has all records, let the other one lead, and start again the first one, who then forgets as well."""
-        async with PartitionReader(self._connection) as reader:
-            before = await reader.ends(self.places, committed=False)
+        before = await self._ends()
         self._cluster.kill_node(ahead)
         self._cluster.start_node(behind, wait=False)
         await asyncio.to_thread(self._cluster.wait_for, behind)
         await self._elect()
-        async with PartitionReader(self._connection) as reader:
-            after = await reader.ends(self.places, committed=False)
+        after = await self._ends()
         self._cluster.start_node(ahead, wait=False)
         await asyncio.to_thread(self._cluster.wait_for, ahead)
         return Cut(ends={place: (before[place], after[place]) for place in self.places})
+
+    async def _ends(self) -> dict[Place, int]:
+        """Where each partition ends; who leads none of them yet is asked again."""
+        ends: dict[Place, int] = {}
+        async with PartitionReader(self._connection) as reader, asyncio.timeout(SEEN_SECONDS):
+            while left := [place for place in self.places if place not in ends]:
+                ends.update(await reader.ends(left, committed=False))
+                await asyncio.sleep(AGAIN_SECONDS)
+        return ends
 
     async def _elect(self) -> None:
         left = list(self.places)
