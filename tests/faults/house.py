@@ -233,7 +233,7 @@ async def judged(house: House, past: Past | None = None, taken: Taken | None = N
             f"{len(forgotten)} lives of transfers began after a copy and are gone with what was put back; the callers "
             f"of {len(gone)} transfers had been told an end by then, the others started theirs again"
         )
-    judgement = await house.bank.judge(outcomes, await _emitted(made), forgotten, taken)
+    judgement = await house.bank.judge(outcomes, await emitted(made), forgotten, taken)
     judgement.lost += unexplained
     judgement.disordered += published.violations(outcomes)
     if house.projectors:
@@ -258,7 +258,7 @@ async def _marked(made: Installation) -> None:
             await asyncio.sleep(0.1)
 
 
-async def _emitted(made: Installation) -> Counter[str]:
+async def emitted(made: Installation) -> Counter[str]:
     """How many records each run has emitted, by who skips what was not committed."""
     found: Counter[str] = Counter()
     async with PartitionReader(made.connection) as reader:

@@ -1,12 +1,13 @@
 """Steps of which Kafka and a database say different things, as when one of the two was put back to an earlier instant.
 
-Kafka says what was done, the inbox what the database holds of it. Nothing is changed here: what is to be done about a
+Kafka says what was done, the inbox what the database holds of it. And runs of which two topics say different things, as
+when one of them lost what was acknowledged. Nothing is changed here: what is to be done about a
 step that is in doubt, a person decides.
 """
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import select
@@ -19,6 +20,8 @@ from actionbus.contracts.definitions import Effect
 from actionbus.contracts.errors import DefinitionRefused, IdentifierRefused, RecordUnreadable, Refused, Unavailable
 from actionbus.contracts.events import EntryKind, WorkflowEvent
 from actionbus.contracts.identifiers import POSITION_KEY, UNDO
+from actionbus.contracts.positions import ShardPosition
+from actionbus.contracts.records import InRecord
 from actionbus.contracts.run import WorkflowRun
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.cluster import Cluster
@@ -33,15 +36,18 @@ from actionbus.worker.stores import DEFAULT_STORE, Stores
 LOST: Final = "Kafka says that it was done, and the database has no row of it"
 UNDO_LOST: Final = "Kafka says that it was undone, and the database has no row of that"
 NOBODYS: Final = "the database holds it, and Kafka knows no such run"
+TAKEN_BACK: Final = "the events say more of this run than its state, which lost what was acknowledged"
+TWICE: Final = "its events say the same twice, as its state lost what was acknowledged and all of that came again"
 _MANY: Final = 500  # keys in one question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubtful:
-    """One step in doubt."""
+    """One step in doubt, or a run."""
 
     run_id: str
     step_key: str
+    """Empty where the whole run is in doubt."""
     action: str | None
     """None where only the database knows of it, which does not keep the name."""
     at: int
@@ -52,6 +58,8 @@ class Doubtful:
 async def find(settings: Settings, since_ms: int) -> AsyncIterator[Doubtful]:
     """The steps of transactional actions since an instant of which the two differ, for each database that is set.
 
+    Before them the runs whose events since then say more than their state, or say the same twice.
+
     Runs that both the state and the events have forgotten by now are nobody's. Raises Refused where no database is
     set, Unavailable where one does not answer, and what reading topics raises.
     """
@@ -59,12 +67,14 @@ async def find(settings: Settings, since_ms: int) -> AsyncIterator[Doubtful]:
     if not urls:
         raise Refused("set ACTIONBUS_STORE_<NAME>_URL as for workers: the databases are compared with the topics")
     actions = await _actions(settings)
-    lives, done = await _told(settings, since_ms, actions)
+    told = await _told(settings, since_ms, actions)
+    for run in told.behind:
+        yield run
     stores = Stores(urls)
     for store in stores:
         try:
             async with store.engine.connect() as connection:
-                async for each in _compared(connection, lives, done.get(store.name, {}), since_ms):
+                async for each in _compared(connection, told.lives, told.done.get(store.name, {}), since_ms):
                     yield each
         except (DBAPIError, OSError) as error:
             raise Unavailable(f"store {store.name}: {error}") from error
@@ -87,37 +97,88 @@ async def _actions(settings: Settings) -> dict[str, str]:
     return found
 
 
-async def _told(
-    settings: Settings, since_ms: int, actions: Mapping[str, str]
-) -> tuple[set[str], dict[str, dict[str, Doubtful]]]:
-    """The lives of runs that Kafka knows; and by database and key of its row, what was done since an instant."""
+@dataclass(slots=True, kw_only=True)
+class _Told:
+    """What Kafka says."""
+
+    lives: set[str] = field(default_factory=set[str])
+    """The lives of runs that it knows."""
+    done: defaultdict[str, dict[str, Doubtful]] = field(
+        default_factory=lambda: defaultdict[str, dict[str, Doubtful]](dict)
+    )
+    """What was done since an instant, by database and key of its row."""
+    behind: list[Doubtful] = field(default_factory=list[Doubtful])
+    """Runs whose state says less than their events, or did so once."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _State:
+    """What the state of a shard says."""
+
+    versions: dict[str, int] = field(default_factory=dict[str, int])
+    """Of each life that it knows."""
+    requests_offset: int | None = None
+    """Every start before it has been read; None where the shard has not written."""
+
+
+async def _told(settings: Settings, since_ms: int, actions: Mapping[str, str]) -> _Told:
     connection, topics, codec = session.connection(settings), Topics(settings.prefix), session.codec(settings)
-    lives = set[str]()
-    done: defaultdict[str, dict[str, Doubtful]] = defaultdict(dict)
+    told = _Told()
     async with Cluster(connection) as cluster:
         shards = await cluster.partitions(topics.events)
     async with PartitionReader(connection) as reader:
         for shard in range(shards):
-            async for records in reader.read_to_end(topics.state, shard):
-                for record in records:
-                    if record.key is not None and record.key != POSITION_KEY and record.value is not None:
-                        lives.update(_life(codec, record.value))
+            last: dict[str, WorkflowEvent] = {}
+            twice: dict[str, WorkflowEvent] = {}
             start = await reader.since(topics.events, shard, since_ms)
             async for records in reader.read_to_end(topics.events, shard, start=start):
                 for record in records:
                     event = codec.decode(WorkflowEvent, record.value)
-                    lives.add(f"{event.run_id}:{event.incarnation}")
+                    life = f"{event.run_id}:{event.incarnation}"
+                    told.lives.add(life)
                     for key, action, each in _steps(event, actions):
-                        done[actions[action]][key] = each
-    return lives, done
+                        told.done[actions[action]][key] = each
+                    if life in last and 0 < event.version <= last[life].version:
+                        twice[life] = event
+                    elif event.version:
+                        last[life] = event
+            # Behind the events: a state that is read later never says less than they do, unless it lost something.
+            state = _State()
+            async for records in reader.read_to_end(topics.state, shard):
+                for record in records:
+                    _note(codec, record, state)
+            told.lives.update(state.versions)
+            told.behind += (_behind(event, TWICE) for event in twice.values())
+            told.behind += (_behind(event, TAKEN_BACK) for life, event in last.items() if _lost(state, life, event))
+    return told
 
 
-def _life(codec: Codec, value: bytes) -> Iterable[str]:
+def _note(codec: Codec, record: InRecord, state: _State) -> None:
+    if record.key is None or record.value is None:
+        return
     try:
-        run = codec.glance(WorkflowRun, value, "run_id", "incarnation")
-    except RecordUnreadable:
-        return ()
-    return (f"{run['run_id']}:{run['incarnation']}",)
+        if record.key == POSITION_KEY:
+            state.requests_offset = codec.decode(ShardPosition, record.value).requests_offset
+        else:
+            run = codec.glance(WorkflowRun, record.value, "run_id", "incarnation", "version")
+            state.versions[f"{run['run_id']}:{run['incarnation']}"] = run["version"]
+    except RecordUnreadable:  # whoever owns the shard says so
+        return
+
+
+def _lost(state: _State, life: str, event: WorkflowEvent) -> bool:
+    """Whether a state lacks what an event says. A run that it does not know at all may have been forgotten by now.
+
+    Not so one that began by a request which the shard, as it says itself, has not yet read.
+    """
+    if life in state.versions:
+        return event.version > state.versions[life]
+    began = int(_own(event.incarnation), 36)
+    return state.requests_offset is not None and began >= state.requests_offset
+
+
+def _behind(event: WorkflowEvent, found: str) -> Doubtful:
+    return Doubtful(run_id=event.run_id, step_key="", action=None, at=event.at, found=found)
 
 
 def _steps(event: WorkflowEvent, actions: Mapping[str, str]) -> Iterable[tuple[str, str, Doubtful]]:

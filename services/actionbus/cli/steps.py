@@ -69,7 +69,8 @@ def doubtful(
 ) -> None:
     """List the steps of which Kafka and the stores say different things, after one of them was put back.
 
-    It needs the stores of the workers, ACTIONBUS_STORE_<NAME>_URL, and looks at transactional actions.
+    It needs the stores of the workers, ACTIONBUS_STORE_<NAME>_URL, and looks at transactional actions. Runs without a
+    step key are those of which their own topics say different things.
     """
     from actionbus.cli import doubtful as stores  # here, as no other command needs what databases need
 
