@@ -116,9 +116,10 @@ async def carry_over(connection: AsyncConnection, to: int, *, all_read: bool) ->
             )
         )
     ).subquery()
-    for table in (*(each for each in OF_A_RUN if each is not TASKS), RUNS):
-        same = (table.c.run_id == gone.c.run_id) & (table.c.incarnation == gone.c.incarnation)
-        await _copy(connection, table, to, table.c.generation == live, exists().where(same))
+    if (await connection.execute(select(gone).limit(1))).first() is not None:  # else no table is gone through
+        for table in (*(each for each in OF_A_RUN if each is not TASKS), RUNS):
+            same = (table.c.run_id == gone.c.run_id) & (table.c.incarnation == gone.c.incarnation)
+            await _copy(connection, table, to, table.c.generation == live, exists().where(same))
     for table in (WINDOWS, LATENCIES):
         for resolution, length in LENGTHS_MS.items():
             before = true() if first is None else table.c.start + length <= first
