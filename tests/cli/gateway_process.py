@@ -6,7 +6,8 @@ import urllib.error
 import urllib.request
 
 from cli.installed import COMMAND, READY_SECONDS, Dev
-from support.apache_kafka import die_with_me, free_ports
+from support.apache_kafka import die_with_me
+from support.ports import free_ports
 
 
 class ReadSide:

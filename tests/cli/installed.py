@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from support import commands
-from support.apache_kafka import die_with_me, free_ports
+from support.apache_kafka import die_with_me
 from support.commands import COMMAND
+from support.ports import free_ports
 
 READY_SECONDS = 240.0
 

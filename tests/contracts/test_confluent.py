@@ -15,7 +15,7 @@ from actionbus.contracts import schemas
 from actionbus.contracts.errors import AccessRefused, Conflict, RecordUnreadable, Refused, Unavailable
 from actionbus.contracts.model import Record
 from actionbus.contracts.requests import WorkflowRequest
-from actionbus.kafka.codec import Codec
+from actionbus.kafka.codec import Codec, SingleObject
 from actionbus.kafka.confluent import ConfluentFraming, Registry, subject_of
 from actionbus.provisioner import subjects
 from contracts import registry as registries
@@ -60,7 +60,7 @@ def test_the_frame_is_the_documented_one(codec: Codec, server: RegistryServer, s
     magic, number = struct.unpack(">bI", data[:5])
     assert magic == 0
     assert server.schemas[number - 1] == schemas.raw(type(sample))
-    assert data[5:] == Codec().encode(sample)[10:]
+    assert data[5:] == Codec(SingleObject(alone=True)).encode(sample)[10:]
 
 
 def test_every_framing_is_read(codec: Codec) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import tomllib
+import zipfile
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from actionbus.contracts.model import Record
 from contracts import derivation
 
 ROOT = Path(__file__).parents[2]
+RELEASES = ROOT / "tests" / "faults" / "releases"
+PACKAGED = "actionbus/contracts/data/schemas"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
@@ -55,6 +58,29 @@ def test_the_schemas_of_this_version_are_kept() -> None:
     assert kept == current, (
         f"copy schemas/*.avsc to {folder}; if {VERSION} is already released, raise the version first"
     )
+
+
+def test_what_a_release_wrote_never_changes() -> None:
+    """The schemas that are kept of a release are those in its wheel: others would not be found in what it wrote."""
+    for wheel in RELEASES.glob("*.whl"):
+        version = wheel.name.split("-")[1]
+        with zipfile.ZipFile(wheel) as files:
+            for name in schemas.FILES.values():
+                assert files.read(f"{PACKAGED}/{name}").decode() == resources.read(
+                    f"{schemas.RELEASED}/{version}", name
+                )
+
+
+def test_the_release_before_this_one_is_known() -> None:
+    """The release whose schemas are shared is the newest one before the version in pyproject.toml."""
+    released = {each.version for each in schemas.released() if each.version.replace(".", "").isdigit()}
+    assert max(released - {VERSION}, key=_number) == schemas.BEFORE
+    assert _number(schemas.BEFORE) < _number(VERSION)
+    assert [each.name for each in RELEASES.glob(f"*-{schemas.BEFORE}-*.whl")]
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def test_the_compatibility_check_sees_a_field_without_default() -> None:

@@ -17,7 +17,8 @@ from actionbus.kafka.producer import IdempotentProducer
 from actionbus.provisioner.dashboards import files
 from deploy import watched
 from integration.installation import Installation
-from support.apache_kafka import die_with_me, free_ports
+from support.apache_kafka import die_with_me
+from support.ports import free_ports
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

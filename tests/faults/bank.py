@@ -59,6 +59,8 @@ class Bank:
     url: str
     folder: Path
     peer: Peer
+    stamps: bool = True
+    """Whether a transfer has a step that runs at most once."""
 
     async def open(self) -> None:
         """Make the tables, and the accounts with what they hold."""
@@ -93,7 +95,8 @@ class Bank:
             elif wanted == "FAILED":
                 _judge_failed(found, run_id, by_run[run_id])
             else:
-                _judge_completed(found, run_id, by_run[run_id], doubted=run_id in doubts)
+                unsure = run_id in doubts or not self.stamps
+                _judge_completed(found, run_id, by_run[run_id], doubted=unsure)
         found.doubted = len(doubts)
         found.steps = len({key for key, *_ in moves} | calls.keys() | stamps.keys() | told.keys())
         found.effects = len(moves) + calls.total() + stamps.total() + told.total() + emitted.total()

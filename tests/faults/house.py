@@ -18,7 +18,7 @@ from actionbus.client.over_http import HttpClient
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin, TopicPlan
 from actionbus.kafka.reader import PartitionReader
-from faults import bank_app, views
+from faults import bank_app, former, views
 from faults.bank import Bank
 from faults.fault import Outcome
 from faults.ground import Ground
@@ -26,7 +26,8 @@ from faults.load import Load
 from faults.wire import Wire, wired
 from integration import books
 from integration.installation import Installation, Service
-from support.apache_kafka import ApacheKafka, free_ports
+from support.apache_kafka import ApacheKafka
+from support.ports import free_ports
 from worker.peer import Peer
 
 APP = Path(bank_app.__file__)
@@ -57,6 +58,8 @@ class Setting:
     environment: Mapping[str, str] = field(default_factory=dict)
     app: Path = APP
     """What is deployed and worked at: the bank, or a module with the bank and more."""
+    release: str = ""
+    """The release of before that all processes begin as, with an app that it knows; empty: what is tested."""
 
 
 @dataclass
@@ -141,7 +144,7 @@ async def opened(
     entered = [*orchestrating, *working] if setting.wired else []
     url = await ground.database(prefix)
     async with Peer() as peer, through(url) as address, wired(cluster, entered) as wires:
-        bank = Bank(url=url, folder=room, peer=peer)
+        bank = Bank(url=url, folder=room, peer=peer, stamps=not setting.release)
         visibility = await ground.database(f"{prefix}-views")
         await bank.open()
         installation = Installation(
@@ -155,7 +158,7 @@ async def opened(
                 "BANK_PEER": peer.url,
                 "BANK_TOPIC": f"{prefix}-{EMITTED}",
                 "ACTIONBUS_TOPICS_REPLICATION_FACTOR": str(setting.brokers),
-                "ACTIONBUS_VISIBILITY_URL": visibility,
+                **({"ACTIONBUS_VISIBILITY_URL": visibility} if not setting.release else {}),
                 **SESSIONS,
                 **setting.environment,
                 **more,
@@ -163,6 +166,7 @@ async def opened(
             named=setting.named,
             shards=setting.shards,
             own=own or {name: {BOOTSTRAP: wire.bootstrap} for name, wire in wires.items()},
+            code=former.unpacked(setting.release, room) if setting.release else None,
         )
         try:
             async with Admin(installation.connection) as admin:

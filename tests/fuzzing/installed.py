@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from fuzzing.poison import Poisoner
 from integration.installation import Installation, Service
 from integration.oracle import Ledger
-from support.apache_kafka import free_ports
+from support.ports import free_ports
 
 APP = Path(__file__).parents[1] / "integration" / "ledger_app.py"
 ACTION = "notify"  # it may run for a stranger without an effect that anybody counts

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from integration.installation import Installation, Service
-from support.apache_kafka import free_ports
+from support.ports import free_ports
 
 APP = Path(__file__).with_name("gateway_app.py")
 SECONDS = 240.0  # no test depends on speed

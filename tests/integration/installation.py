@@ -12,8 +12,9 @@ from pathlib import Path
 
 from actionbus.kafka.connection import Connection
 from support import commands
-from support.apache_kafka import die_with_me, free_ports
+from support.apache_kafka import die_with_me
 from support.commands import COMMAND
+from support.ports import free_ports
 
 READY_SECONDS = 240.0
 ENDED_SECONDS = 120.0
@@ -131,6 +132,7 @@ class Installation:
     named: bool = False  # each process keeps its name in its groups, and its share while it is away
     shards: int = 4
     own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # more for the environment of one, by its name
+    code: Path | None = None  # of another release: commands run it, and whatever is started
 
     @property
     def environment(self) -> dict[str, str]:
@@ -145,6 +147,7 @@ class Installation:
             "ACTIONBUS_LOG_LEVEL": "warning",
             **self._credentials,
             **{f"ACTIONBUS_STORE_{name.upper()}_URL": url for name, url in self.stores.items()},
+            **({} if self.code is None else {"PYTHONPATH": str(self.code)}),
             **self.extra,
         }
 
@@ -166,7 +169,8 @@ class Installation:
 
     def command(self, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one command of the command line to its end."""
-        done = commands.run(*arguments, env=self.environment, cwd=self.folder, timeout=READY_SECONDS)
+        run = commands.run if self.code is None else commands.run_anew
+        done = run(*arguments, env=self.environment, cwd=self.folder, timeout=READY_SECONDS)
         assert not ok or done.returncode == 0, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 

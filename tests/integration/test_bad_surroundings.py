@@ -25,7 +25,7 @@ from integration.installation import Installation, Service, connection
 from integration.orders import WAIT_SECONDS, until
 from support import apache_kafka as kafka_process
 from support import kafka_jars
-from support.apache_kafka import free_ports
+from support.ports import free_ports
 
 MISHAPS = Path(__file__).with_name("mishaps_app.py")
 ENDED_SECONDS = 120.0

@@ -10,7 +10,9 @@ from actionbus.contracts.requests import RequestKind, WorkflowRequest
 from actionbus.contracts.results import ActionResult, ResultKind
 from actionbus.contracts.run import Parent, RunStatus
 from actionbus.kafka.partitioning import partition_for
+from actionbus.orchestrator.tenure import QUIET_MS
 from actionbus.process import metrics
+from actionbus.testing.network import Fate
 from protocol.world import World, pair
 from support.mutation import mutated
 
@@ -156,6 +158,7 @@ async def test_a_result_without_the_commands_nonce_changes_nothing() -> None:
     world.worker.answer(genuine.replace(command_id=command.command_id.replace("one", "two")))
     world.worker.answer(genuine.replace(run_id="r2"))
     await world.settle()
+    await world.move(QUIET_MS)  # nobody waits for it, so it is not written at once
     assert metrics.FORGED_RESULTS._value.get() == before + 3
     assert world.runs()["r1"].version == 1
     world.worker.answer(genuine)
@@ -209,6 +212,28 @@ async def test_a_request_of_another_shard_is_sent_on_under_its_right_key() -> No
     assert (moved.key, moved.value, moved.header(traces.TRACEPARENT)) == (run_id.encode(), value, b"t")
     assert metrics.MISROUTED_RECORDS._value.get() == before + 1
     assert not world.runs()
+
+
+async def test_what_is_passed_over_counts_once_also_when_it_is_folded_twice() -> None:
+    """Its first transaction is lost; only what is committed counts, so the metrics agree with the topics."""
+    world = World(shards=2)
+    owner = world.owner("first").start()
+    await world.settle()
+    letters = metrics.DEAD_LETTERS.labels(action="", reason="RecordUnreadable")
+    before = [each._value.get() for each in (metrics.MISROUTED_RECORDS, metrics.FORGED_RESULTS, letters)]
+    doubt = owner.trap("end", "b", Fate.LOST)
+    astray = WorkflowRequest(request_id="q", run_id=_elsewhere(2), kind=RequestKind.START, workflow="pair")
+    requests = [OutRecord(key=b"k", value=each) for each in (world.codec.encode(astray), b"junk")]
+    world.broker.append((world.topics.requests, 0), requests)
+    forged = ActionResult(command_id="r:0/one/1", step_key="r:0/one", run_id="r", kind=ResultKind.SUCCEEDED, nonce="0")
+    world.worker.answer(forged)
+    await world.settle()
+    await world.move(5_000)
+    assert doubt.caught.is_set()
+    assert len(world.committed(world.topics.dead_letters)) == 1
+    assert len(world.broker.read((world.topics.requests, 1), 0)) == 1
+    after = [each._value.get() for each in (metrics.MISROUTED_RECORDS, metrics.FORGED_RESULTS, letters)]
+    assert after == [each + 1 for each in before]
 
 
 async def test_a_result_of_another_shard_is_sent_on_if_it_is_genuine() -> None:

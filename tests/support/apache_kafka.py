@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from support import kafka_jars
+from support.ports import free_ports
 
 START_SECONDS = 600.0  # ends a hang; a busy machine needs minutes
 STOP_SECONDS = 60.0
@@ -267,18 +268,6 @@ def _prepare(folder: Path) -> None:
     finally:
         cluster.stop()
     shutil.rmtree(folder / "once")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def die_with_me() -> None:

@@ -42,6 +42,12 @@ def run(
     return subprocess.CompletedProcess([*COMMAND, *arguments], code, *said)
 
 
+def run_anew(*arguments: str, env: dict[str, str], cwd: Path, timeout: float) -> subprocess.CompletedProcess[str]:
+    """The same without a fork, for the code that the environment names."""
+    given = [*COMMAND, *arguments]
+    return subprocess.run(given, env=env, cwd=cwd, timeout=timeout, capture_output=True, text=True, check=False)
+
+
 class Origin:
     """The process that has imported the command line and is forked, as the tests see it."""
 

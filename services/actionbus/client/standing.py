@@ -11,7 +11,11 @@ from actionbus.contracts.events import WorkflowEvent
 from actionbus.contracts.run import RunStatus
 from actionbus.kafka.codec import SINGLE_OBJECT, Codec
 
-_PREFIX: Final = SINGLE_OBJECT + schemas.rabin(WorkflowEvent)
+_SHARED: Final = schemas.shared(WorkflowEvent)
+_PREFIXES: Final = tuple(
+    SINGLE_OBJECT + each for each in (schemas.rabin(WorkflowEvent), *([_SHARED.rabin] if _SHARED else []))
+)
+_BODY: Final = len(_PREFIXES[0])
 _STATUSES: Final = tuple(RunStatus)
 _TEXTS: Final = 4  # run_id, incarnation, workflow, definition_version stand before version and status
 _ODD: Final = 0x81  # of a number that is negative, or goes on: this version writes no such status
@@ -20,9 +24,9 @@ _MORE: Final = 0x80  # the bit of a byte that says that the number goes on in th
 
 def after(data: bytes | None, codec: Codec) -> RunStatus:
     """The status in an event; raises RecordUnreadable for bytes that are none. Source: Avro 1.12, "Binary encoding"."""
-    if data is not None and data.startswith(_PREFIX):
+    if data is not None and data.startswith(_PREFIXES):
         try:
-            place = len(_PREFIX)
+            place = _BODY
             for _ in range(_TEXTS):
                 if data[place] & _MORE:
                     break  # a text of 64 bytes or more, or a damaged one

@@ -43,6 +43,14 @@ def topics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _shared() -> Iterator[str]:
+    if names := [f"`{model.__name__}`" for model in schemas.MODELS if schemas.shared(model)]:
+        yield (
+            f"A {', '.join(names[:-1])} or {names[-1]} that needs nothing newer has the fingerprint of its schema in "
+            f"`schemas/released/{schemas.BEFORE}` instead, so that processes of {schemas.BEFORE} read it."
+        )
+
+
 def schemas_page() -> str:
     """docs/reference/schemas.md."""
     lines = [
@@ -50,6 +58,7 @@ def schemas_page() -> str:
         _DERIVED.format(source="schemas/*.avsc"),
         "",
         "Records are Avro with single-object framing: `C3 01`, the fingerprint below, the datum.",
+        *_shared(),
         "Requests and results may be JSON instead, with the header `content-type: application/json`.",
         "A field with a default may be left out there, and an unknown field is ignored.",
     ]

@@ -40,6 +40,7 @@ FILES: Final[dict[type[Record], str]] = {
     WorkerControl: "worker-control.avsc",
 }
 RELEASED: Final = "schemas/released"  # a folder for each version, with its schemas as they were
+BEFORE: Final = "0.2.0"  # the release that this version works beside while an installation is upgraded
 
 
 @cache
@@ -143,3 +144,26 @@ def released() -> tuple[Released, ...]:
                 text = resources.read(f"{RELEASED}/{version}", FILES[model])
                 found.append(Released(version=version, model=model, raw=json.loads(text)))
     return tuple(found)
+
+
+@cache
+def shared(model: type[Record]) -> Released | None:
+    """The schema of the release before, where all that this version adds to it is members of enums.
+
+    What needs none of these can be said by either, and is said so that both understand it.
+    """
+    for old in released():
+        if (old.version, old.model) == (BEFORE, model) and old.rabin != rabin(model):
+            return old if _without_symbols(old.raw) == _without_symbols(raw(model)) else None
+    return None
+
+
+def _without_symbols(schema: Any) -> Any:
+    match schema:
+        case {**fields}:
+            kept = {name: value for name, value in fields.items() if name not in {"doc", "symbols"}}
+            return {name: _without_symbols(value) for name, value in kept.items()}
+        case list():
+            return [_without_symbols(each) for each in schema]
+        case _:
+            return schema

@@ -1,6 +1,8 @@
 """Records of our schemas as bytes and back. Framing is Avro's single-object encoding, or Confluent's by setting.
 
 Readers accept whatever framing they meet: the first byte tells them apart (C3 single-object, 00 Confluent, { JSON).
+Nobody finds the schema of a fingerprint that came after him, so what the release before could have said is said by its
+schema: while an installation is upgraded, processes of both versions read each other.
 JSON is for clients without Avro: the fields of the schema by name, JSON payloads inline instead of as bytes.
 """
 
@@ -33,6 +35,10 @@ class Framing(Protocol):
         """The bytes before the body of a record of this model."""
         ...
 
+    def shared(self, model: type[Record]) -> Any | None:
+        """The schema of the release before, where a record that it can say has to be written with it."""
+        ...
+
     def writer_schema(self, data: bytes) -> tuple[Any, int]:
         """The writer's schema and where the body begins; raises RecordUnreadable when it is not known."""
         ...
@@ -44,7 +50,9 @@ class SingleObject:
     It knows the schemas of this version and of every released one, so records of any age can be read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool = False) -> None:
+        """``alone``: what is written is for this version and later ones."""
+        self._alone = alone
         self._prefixes = {model: SINGLE_OBJECT + schemas.rabin(model) for model in schemas.MODELS}
         self._schemas = {SINGLE_OBJECT + each.rabin: each.parsed for each in schemas.released()}
         self._schemas |= {prefix: schemas.parsed(model) for model, prefix in self._prefixes.items()}
@@ -52,6 +60,11 @@ class SingleObject:
     def prefix(self, model: type[Record]) -> bytes:
         """Marker and fingerprint."""
         return self._prefixes[model]
+
+    def shared(self, model: type[Record]) -> Any | None:
+        """That of the release before, if all that was added since are members of enums."""
+        old = None if self._alone else schemas.shared(model)
+        return old and old.raw
 
     def writer_schema(self, data: bytes) -> tuple[Any, int]:
         """The schema of the fingerprint."""
@@ -70,10 +83,19 @@ class Codec:
     def __init__(self, framing: Framing | None = None) -> None:
         self._single = SingleObject()
         self._framing = framing or self._single
+        self._shared = {model: _shared_writer(self._framing.shared(model)) for model in schemas.MODELS}
 
     def encode(self, record: Record) -> bytes:
         """The bytes of a record, framed."""
         model = type(record)
+        if (old := self._shared[model]) is not None:
+            prefix, write = old
+            try:
+                out = bytearray(prefix)
+                write(out, record)
+                return bytes(out)
+            except KeyError:
+                pass  # a member of an enum that is new in this version: who does not know it is told so
         out = bytearray(self._framing.prefix(model))
         _writer(model)(out, record)
         return bytes(out)
@@ -82,9 +104,9 @@ class Codec:
         """The record in the bytes; raises RecordUnreadable with the reason, whatever the bytes are."""
         if not data:
             raise RecordUnreadable(f"the record is empty, a {model.__name__} was expected")
-        if data.startswith(self._single.prefix(model)):
+        if (read := _readers(model).get(data[:_SINGLE_OBJECT_BYTES])) is not None:
             try:
-                return _reader(model)(data, _SINGLE_OBJECT_BYTES)
+                return read(data, _SINGLE_OBJECT_BYTES)
             except avro_reader.Unusual:
                 pass  # it is read, or refused with a reason, below
         if data[:1] == JSON_OBJECT:
@@ -128,9 +150,16 @@ def _writer(model: type[Record]) -> avro_writer.Writer:
     return avro_writer.writer(schemas.raw(model))
 
 
+def _shared_writer(schema: Any | None) -> tuple[bytes, avro_writer.Writer] | None:
+    return None if schema is None else (SINGLE_OBJECT + schemas.rabin_of(schema), avro_writer.writer(schema))
+
+
 @cache
-def _reader(model: type[R]) -> Callable[[bytes, int], R]:
-    return avro_reader.reader(model, schemas.raw(model))
+def _readers(model: type[R]) -> Mapping[bytes, Callable[[bytes, int], R]]:
+    """By the frame: what reads the two schemas that this version writes."""
+    old = schemas.shared(model)
+    written = [schemas.raw(model), *([old.raw] if old else [])]
+    return {SINGLE_OBJECT + schemas.rabin_of(each): avro_reader.reader(model, each) for each in written}
 
 
 _JSON_PAYLOADS: Final = {"payload", "start_input", "input", "original_output", "output", "details"}

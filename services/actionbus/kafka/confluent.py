@@ -113,6 +113,10 @@ class ConfluentFraming:
             self._schemas[schema_id] = schemas.parsed(model)
         return known
 
+    def shared(self, model: type[Record]) -> Any | None:  # noqa: ARG002 - the same for all
+        """None: whoever meets an id that came after him asks the registry."""
+        return None
+
     def writer_schema(self, data: bytes) -> tuple[Any, int]:
         """The schema of the id in the first bytes; raises RecordUnreadable, and Unavailable without a registry."""
         if len(data) < _HEADER_BYTES:

@@ -27,7 +27,7 @@ from actionbus.orchestrator.judgement import NotDeployed
 from actionbus.orchestrator.quarantine import Sentence
 from actionbus.orchestrator.queues import Queues
 from actionbus.orchestrator.store import RunStore
-from actionbus.process import logs, metrics
+from actionbus.process import logs
 
 FULL_SHARE: Final = 0.7  # of a record batch: what is folded is estimated before it is encoded
 FRAMING_BYTES: Final = 400  # of a state record: headers and Kafka's own
@@ -96,6 +96,9 @@ class Fold:
         self.asked: list[Asked] = []
         self.strays: list[tuple[str, int, OutRecord]] = []
         self.letters: list[OutRecord] = []
+        self.buried: Counter[str] = Counter()  # the letters, by what was wrong with them
+        self.forged = 0  # results that were passed over
+        self.fired: list[tuple[int, str | None]] = []  # timers: by how many milliseconds they were late, in which trace
         self.outcomes: Counter[Outcome] = Counter()  # of results
         self.unwanted: list[str] = []  # commands that somebody works on in vain
         self._bytes = 0
@@ -135,12 +138,11 @@ class Fold:
             case inputs.Accepted():
                 self._accept(record, reading, now, certain=certain)
             case inputs.Astray():
-                metrics.MISROUTED_RECORDS.inc()
                 self.strays.append((record.topic, reading.partition, reading.record))
             case inputs.Unreadable():
                 self._bury(record, reading.error)
             case inputs.Ignored.FORGED:
-                metrics.FORGED_RESULTS.inc()
+                self.forged += 1
             case _:
                 assert_never(reading)
         self._pass(record)
@@ -173,7 +175,7 @@ class Fold:
             self.offsets = Offsets(requests=record.offset + 1, results=self.offsets.results)
 
     def _bury(self, record: InRecord, error: Exception) -> None:
-        metrics.DEAD_LETTERS.labels(action="", reason=type(error).__name__).inc()
+        self.buried[type(error).__name__] += 1
         _log.warning("a record goes to the dead letters", topic=record.topic, offset=record.offset, error=str(error))
         group = self._charter.topics.orchestrator_group
         largest = self._charter.limits.record_bytes
@@ -185,7 +187,7 @@ class Fold:
         ``heard``: nothing that a worker has said waits to be read, so that one who was not heard may be given up.
         """
         now = self._time.latest
-        fired = 0
+        fired = False
         while (run := self.run(run_id)) is not None:
             timer, due_at = _next(run, now, heard=heard)
             if timer is None or due_at > now:
@@ -199,10 +201,10 @@ class Fold:
                 return now + REARM_MS
             if transition.run is run:
                 raise InvariantBroken(f"timer {timer.id} of run {run_id} is due and changes nothing")
-            metrics.TIMER_FIRE_DELAY.observe((now - timer.due_at) / 1000, metrics.example(run.trace))
             if not fired:
                 self.inputs.append(Firing(run_id=run_id))
-            fired += 1
+            self.fired.append((now - timer.due_at, run.trace))
+            fired = True
         return None
 
     def admit(self, run_id: str, path: str) -> bool:

@@ -35,6 +35,14 @@ class Tally:
             metrics.DUPLICATE_RESULTS.inc(duplicates)
         if stale:
             metrics.STALE_RESULTS.inc(stale)
+        if fold.strays:
+            metrics.MISROUTED_RECORDS.inc(len(fold.strays))
+        if fold.forged:
+            metrics.FORGED_RESULTS.inc(fold.forged)
+        for reason, count in fold.buried.items():
+            metrics.DEAD_LETTERS.labels(action="", reason=reason).inc(count)
+        for late_ms, trace in fold.fired:
+            metrics.TIMER_FIRE_DELAY.observe(late_ms / 1000, metrics.example(trace))
 
     def end(self) -> None:
         """Take back what is in the gauges."""

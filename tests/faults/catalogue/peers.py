@@ -187,7 +187,9 @@ def _judge(shop: _Shop, peer: Peer) -> tuple[dict[str, list[str]], int]:
             admitted += bool(lied & step.keys)
             found["lost"] += [] if lied & step.keys else [f"step {step.number} was told {step.ended}"]
         if isinstance(step.ended, Failed) and did.total():
-            found["disordered"].append(f"step {step.number} failed and did {dict(did)}: {step.ended.error}")
+            admitted += bool(forgot & step.keys)  # it was asked once more, as if for the first time, and refused
+            said = f"step {step.number} failed and did {dict(did)}: {step.ended.error}"
+            found["disordered"] += [] if forgot & step.keys else [said]
         if isinstance(step.ended, Done) and payloads.decode(step.ended.output) == 0 and not lied & step.keys:
             found["disordered"].append(f"step {step.number} was told {step.ended}")
     strays = peer.effects.keys() - {key for step in shop.steps for key in step.keys}
@@ -239,8 +241,8 @@ FAULTS = (
         id="T28/liar",
         name="peer that breaks its word",
         what="the same from a peer that also answers 201 without an effect, or forgets a key at once: nobody can promise "
-        "anything then. Counted in doubt, besides: the effects that are missing or twice under exactly those keys; any "
-        "other one would be a fault",
+        "anything then. Counted in doubt, besides: the effects that are missing, twice, or there although their step "
+        "failed, under exactly those keys; any other one would be a fault",
         play=_with(HONEST + LIES),
         short=40,
         each=1_000,
