@@ -93,7 +93,7 @@ def test_the_first_header_of_a_name_counts() -> None:
 
 def test_the_size_of_a_record_counts_everything() -> None:
     """Key, value and headers count; what is not there counts nothing."""
-    assert OutRecord(key=b"12", value=b"345", headers=(("ab", b"c"),)).size == 8
+    assert OutRecord(key=b"12", value=b"345", headers=(("ab", b"c"),)).size == 14
     assert OutRecord(key=None, value=None).size == 0
 
 

@@ -5,6 +5,7 @@ What the installation itself published about its runs is judged by `integration.
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +53,18 @@ class Judgement:
         return "\n".join(f"{kind} {len(texts)}: {'; '.join(texts[:10])}" for kind, texts in self.faults.items())
 
 
+@dataclass(kw_only=True)
+class Taken:
+    """What a database had, and lost when it was put back: effects that their runs go on to rely on."""
+
+    moves: list[tuple] = field(default_factory=list)
+    """Rows as they were, of those that are not there again."""
+    cancelled: set[str] = field(default_factory=set)
+    """Step keys of which it now says that they never happened, since that was asked before they were done again."""
+    stamped: set[str] = field(default_factory=set)
+    """Step keys whose rows in the journal were taken: these may run once more."""
+
+
 @dataclass
 class Bank:
     """A database with accounts, a peer over HTTP, and a folder of lines."""
@@ -72,19 +85,36 @@ class Bank:
             await connection.execute(text("INSERT INTO accounts VALUES (:account, :balance)"), opening)
         await engine.dispose()
 
-    async def judge(self, outcomes: Outcomes, emitted: Counter[str]) -> Judgement:
-        """Compare the world with what the callers were told; ``emitted``: records by run, as committed readers see."""
+    async def judge(
+        self,
+        outcomes: Outcomes,
+        emitted: Counter[str],
+        forgotten: AbstractSet[str] = frozenset(),
+        taken: Taken | None = None,
+    ) -> Judgement:
+        """Compare the world with what the callers were told; ``emitted``: records by run, as committed readers see.
+
+        ``forgotten``: lives of runs that Kafka knew of once, until it was put back: nobody goes on with them, and each
+        of their effects is judged by itself alone. ``taken``: what the database lost is judged as if it were there.
+        """
+        taken = taken or Taken()
         moves = await self.rows("SELECT step_key, kind, run_id, account, amount FROM moves")
         vouched = {key for (key,) in await self.rows("SELECT key FROM actionbus_inbox WHERE status = 'DONE'")}
         balances = dict(await self.rows("SELECT account, balance FROM accounts"))
+        moves += taken.moves
+        for key, kind, _, account, by in taken.moves:
+            vouched.add(row_of(key, kind))
+            balances[account] += by
         found = Judgement()
-        self._judge_rows(found, moves, vouched, balances)
+        self._judge_rows(found, moves, vouched, balances, forgotten)
         stamps, told = Counter(self._lines("stamped")), Counter(self._lines("announced"))
         doubts = set(self._lines("doubted"))
-        found.doubled += [f"{key} was stamped {count} times" for key, count in stamps.items() if count > 1]
+        found.doubled += [
+            f"{key} was stamped {count} times" for key, count in stamps.items() if count > 1 + (key in taken.stamped)
+        ]
         calls = self.peer.effects
         found.doubled += [f"the peer did {key} {count} times" for key, count in calls.items() if count > 1]
-        by_run = _by_run(moves, {"insure": calls, "stamp": stamps, "announce": told, "emit": emitted})
+        by_run = _by_run(moves, {"insure": calls, "stamp": stamps, "announce": told, "emit": emitted}, forgotten)
         found.lost += [
             f"{run_id} did {dict(by_run[run_id])} and has no outcome" for run_id in by_run.keys() - outcomes.keys()
         ]
@@ -93,7 +123,8 @@ class Bank:
             if status != wanted:
                 found.lost.append(f"{run_id} should be {wanted}, is {status}")
             elif wanted == "FAILED":
-                _judge_failed(found, run_id, by_run[run_id])
+                never = any(key.partition(":")[0] == run_id for key in taken.cancelled)
+                _judge_failed(found, run_id, by_run[run_id], never=never)
             else:
                 unsure = run_id in doubts or not self.stamps
                 _judge_completed(found, run_id, by_run[run_id], doubted=unsure)
@@ -118,11 +149,17 @@ class Bank:
         return path.read_text().splitlines() if path.exists() else []
 
     @staticmethod
-    def _judge_rows(found: Judgement, moves: list[tuple], vouched: set[str], balances: dict[int, int]) -> None:
+    def _judge_rows(
+        found: Judgement,
+        moves: list[tuple],
+        vouched: set[str],
+        balances: dict[int, int],
+        forgotten: AbstractSet[str] = frozenset(),
+    ) -> None:
         """No move twice, none without the inbox row that vouches for it, and every balance the sum of its moves."""
         counts = Counter((key, kind) for key, kind, *_ in moves)
         found.doubled += [f"{key} {kind} x{count}" for (key, kind), count in counts.items() if count > 1]
-        done = {f"{key}/undo" if kind in UNDOES else key for key, kind, *_ in moves}
+        done = {row_of(key, kind) for key, kind, *_ in moves}
         found.partial += [f"a move of {key} without its inbox row" for key in sorted(done - vouched)]
         found.partial += [f"an inbox row of {key} without its move" for key in sorted(vouched - done)]
         sums: defaultdict[int, int] = defaultdict(lambda: OPENING)
@@ -131,30 +168,45 @@ class Bank:
         for account, balance in balances.items():
             if balance != sums[account]:
                 found.partial.append(f"account {account} holds {balance}, its moves come to {sums[account]}")
-        total = OPENING * bank_app.ACCOUNTS
+        total = OPENING * bank_app.ACCOUNTS + sum(by for key, *_, by in moves if life_of(key) in forgotten)
         if not found.faults and sum(balances.values()) != total:
             found.uncompensated.append(f"all accounts together hold {sum(balances.values())} instead of {total}")
 
 
-def _by_run(moves: list[tuple], others: Mapping[str, Counter[str]]) -> dict[str, Counter[str]]:
+def row_of(key: str, kind: str) -> str:
+    """The key of the inbox row that vouches for a move."""
+    return f"{key}/undo" if kind in UNDOES else key
+
+
+def life_of(key: str) -> str:
+    """The life of a run, run:incarnation, that a step key, or one of its undo, is of."""
+    return key.partition("/")[0]
+
+
+def _by_run(
+    moves: list[tuple], others: Mapping[str, Counter[str]], forgotten: AbstractSet[str] = frozenset()
+) -> dict[str, Counter[str]]:
     """What happened for each run, by kind; a key begins with its run."""
     found: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for _, kind, run_id, *_ in moves:
-        found[run_id][kind] += 1
+    for key, kind, run_id, *_ in moves:
+        if life_of(key) not in forgotten:
+            found[run_id][kind] += 1
     for kind, counts in others.items():
         for key, count in counts.items():
+            if life_of(key) in forgotten:
+                continue
             undo = kind == "insure" and key.endswith("/undo")
             found[key.partition(":")[0]]["uninsure" if undo else kind] += count
     return found
 
 
-def _judge_failed(found: Judgement, run_id: str, did: Counter[str]) -> None:
+def _judge_failed(found: Judgement, run_id: str, did: Counter[str], *, never: bool = False) -> None:
     for kind, undo in (*UNDONE_BY.items(), ("insure", "uninsure")):
         if did[kind] != did[undo]:
             found.uncompensated.append(f"{run_id} {dict(did)}: {kind} is not undone once by {undo}")
     if left := [kind for kind in ("settle", "emit", "dawdle", "wake") if did[kind]]:
         found.uncompensated.append(f"{run_id} {dict(did)}: it failed, and left {left}")
-    if not did["withdraw"]:
+    if not did["withdraw"] and not never:
         found.lost.append(f"{run_id} has not even withdrawn")
 
 

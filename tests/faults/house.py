@@ -18,11 +18,12 @@ from actionbus.client.over_http import HttpClient
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin, TopicPlan
 from actionbus.kafka.reader import PartitionReader
-from faults import bank_app, former, views
-from faults.bank import Bank
+from faults import bank_app, former, restored, views
+from faults.bank import Bank, Taken
 from faults.fault import Outcome
 from faults.ground import Ground
 from faults.load import Load
+from faults.restored import Past
 from faults.wire import Wire, wired
 from integration import books
 from integration.installation import Installation, Service
@@ -56,6 +57,8 @@ class Setting:
     wired: bool = False
     """Whether there is a wire between each process and the brokers, to be cut."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    topics: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Further topics that the app emits to, by their names behind the prefix, with their settings."""
     app: Path = APP
     """What is deployed and worked at: the bank, or a module with the bank and more."""
     release: str = ""
@@ -172,8 +175,17 @@ async def opened(
             async with Admin(installation.connection) as admin:
                 while len((await admin.describe_cluster()).brokers) < setting.brokers:  # noqa: ASYNC110 - no event tells
                     await asyncio.sleep(0.1)  # a broker takes connections before it is one of the cluster
-                plan = TopicPlan(name=f"{prefix}-{EMITTED}", partitions=setting.shards, replication=setting.brokers)
-                await admin.create_topics([plan])
+                await admin.create_topics(
+                    [
+                        TopicPlan(
+                            name=f"{prefix}-{name}",
+                            partitions=setting.shards,
+                            replication=setting.brokers,
+                            settings=settings,
+                        )
+                        for name, settings in ({EMITTED: {}} | dict(setting.topics)).items()
+                    ]
+                )
             await asyncio.to_thread(installation.prepare)
             orchestrators = [installation.orchestrator(name) for name in orchestrating]
             workers = [installation.worker(name) for name in working]
@@ -201,15 +213,29 @@ def _client(installation: Installation, ports: list[int]) -> Client | HttpClient
     return Client(installation.connection, prefix=installation.prefix)
 
 
-async def judged(house: House) -> Outcome:
-    """The end of a round: no fault any more, everything under way ends, and then everything is counted."""
+async def judged(house: House, past: Past | None = None, taken: Taken | None = None) -> Outcome:
+    """The end of a round: no fault any more, everything under way ends, and then everything is counted.
+
+    ``past``: how often Kafka was put back; what is missing since then has to have begun after its copy. ``taken``: what
+    the database lost when it was put back.
+    """
     await house.load.finish()
     unfinished = len(house.load.begun) - len(house.load.outcomes)
     made = house.installation
     await _marked(made)
-    judgement = await house.bank.judge(house.load.outcomes, await _emitted(made))
     published = await books.read(made.connection, made.prefix, made.shards)
-    judgement.disordered += published.violations(house.load.outcomes)
+    outcomes, forgotten, unexplained, note = house.load.outcomes, frozenset(), [], ""
+    if past is not None:
+        known = frozenset(published.versions)
+        forgotten, unexplained = past.forgotten(known, await restored.lives(house.bank))
+        outcomes, gone = restored.told(outcomes, known)
+        note = (
+            f"{len(forgotten)} lives of transfers began after a copy and are gone with what was put back; the callers "
+            f"of {len(gone)} transfers had been told an end by then, the others started theirs again"
+        )
+    judgement = await house.bank.judge(outcomes, await emitted(made), forgotten, taken)
+    judgement.lost += unexplained
+    judgement.disordered += published.violations(outcomes)
     if house.projectors:
         judgement.disordered += await views.violations(house.visibility, published)
     return Outcome.of(
@@ -218,6 +244,7 @@ async def judged(house: House) -> Outcome:
         workflows=len(house.load.begun),
         unfinished=unfinished,
         recovery_ms=tuple(house.recovery_ms),
+        note=note,
     )
 
 
@@ -231,7 +258,7 @@ async def _marked(made: Installation) -> None:
             await asyncio.sleep(0.1)
 
 
-async def _emitted(made: Installation) -> Counter[str]:
+async def emitted(made: Installation) -> Counter[str]:
     """How many records each run has emitted, by who skips what was not committed."""
     found: Counter[str] = Counter()
     async with PartitionReader(made.connection) as reader:

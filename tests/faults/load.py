@@ -65,9 +65,13 @@ class Load:
             while len(self.outcomes) < wanted:  # noqa: ASYNC110 - a count has no event
                 await asyncio.sleep(0.02)
 
+    def stop(self) -> None:
+        """Begin nothing more by itself; what is under way goes on."""
+        self._ending = True
+
     async def finish(self) -> None:
         """Begin nothing more and wait for what is under way, as long as anything moves; raises what broke the load."""
-        self._ending = True
+        self.stop()
         while self._tasks:
             done, _ = await asyncio.wait(self._tasks, timeout=QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if not done:

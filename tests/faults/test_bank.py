@@ -305,3 +305,12 @@ def test_undos_are_told_apart_by_their_keys():
     """The keys of a run's calls are counted as what they are."""
     calls = Counter({"r:0/insure": 1, "r:0/insure/undo": 2})
     assert _by_run([], {"insure": calls})["r"] == {"insure": 1, "uninsure": 2}
+
+
+async def test_what_nobody_knows_any_more_is_judged_by_itself(bank, told, emitted) -> None:
+    """Half of a transfer that Kafka has forgotten is no loss and no debt; half of one that it knows is both."""
+    await _do(bank, *_moving(50, "withdraw"))
+    assert (await bank.judge(told, emitted)).faults
+    assert not (await bank.judge(told, emitted, {"transfer-50:0"})).faults
+    await _do(bank, *_moving(50, "withdraw", "transfer-50:0/again")[:2])
+    assert (await bank.judge(told, emitted, {"transfer-50:0"})).partial

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 import pytest
 
-from actionbus.gateway.door import Door
+from actionbus.gateway.door import HEARD_OUT, Door
 
 LIMIT = 10
 SCOPE = {"type": "http", "method": "POST", "path": "/v1/runs", "headers": []}
@@ -19,7 +19,7 @@ async def _reads_all(_scope, receive, send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _asked(*parts: bytes, app=_reads_all, ends: bool = True) -> tuple[int, int]:
+async def _asked(*parts: bytes, app=_reads_all, ends: bool = True, headers=()) -> tuple[int, int]:
     """The status of the answer to a body that comes in these parts, and how many parts were left unread."""
     coming = [
         {"type": "http.request", "body": part, "more_body": not ends or number < len(parts)}
@@ -37,7 +37,7 @@ async def _asked(*parts: bytes, app=_reads_all, ends: bool = True) -> tuple[int,
             statuses.append(message["status"])
 
     async with asyncio.timeout(60):
-        await Door(app, body_bytes=LIMIT)(SCOPE, receive, send)
+        await Door(app, body_bytes=LIMIT)(SCOPE | {"headers": [*headers]}, receive, send)
     assert len(statuses) == 1
     return statuses[0], len(coming)
 
@@ -60,10 +60,24 @@ async def test_who_still_sends_is_heard_out() -> None:
 
 
 async def test_who_never_ends_is_answered_all_the_same() -> None:
-    """As much again is read at most."""
-    status, unread = await _asked(*[b"x" * LIMIT] * 9, ends=False)
+    """Some times the limit is read at most."""
+    status, unread = await _asked(*[b"x" * LIMIT] * 2 * HEARD_OUT, ends=False)
     assert status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     assert unread > 0
+
+
+async def test_who_says_how_much_will_come_is_heard_out() -> None:
+    """A body whose length alone is too much is read on as well: it is under way when the answer is given."""
+    declared = ((b"content-length", b"%d" % (10 * LIMIT)),)
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert await _asked(*[b"x" * LIMIT] * 10, headers=declared) == (status, 0)
+
+
+async def test_who_asks_first_sends_nothing() -> None:
+    """With ``Expect: 100-continue`` the answer comes before the body, of which nothing is asked for."""
+    declared = ((b"content-length", b"%d" % (10 * LIMIT)), (b"expect", b"100-continue"))
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert await _asked(*[b"x" * LIMIT] * 10, headers=declared) == (status, 10)
 
 
 async def test_a_mistake_that_is_ours_is_nobody_elses() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from actionbus.client import Client
-from actionbus.contracts.errors import Conflict, RunFailed
+from actionbus.contracts.errors import Conflict, RunFailed, RunMissing
 from actionbus.contracts.events import EntryKind
 from actionbus.contracts.run import RunStatus
 from integration import journey
@@ -279,7 +279,10 @@ async def test_children_are_undone_with_their_run_while_the_orchestrator_is_kill
     children = [client.handle(f"jam:{(await run.state()).incarnation}:trips_{n}_") for n in range(len(NAMES))]
 
     async def boarding() -> bool:
-        return all(["board" in {step.path for step in (await each.state()).steps} for each in children])
+        try:
+            return all(["board" in {step.path for step in (await each.state()).steps} for each in children])
+        except RunMissing:  # one of them has not begun
+            return False
 
     await until(boarding, "every child has booked and boards")
     await run.cancel(reason="the road is closed")

@@ -187,6 +187,24 @@ async def test_removed_records_are_not_passed_over(apache_kafka, prefix, stood_a
     assert [text for text in records if text.startswith("0:")] == [f"0:{n}" for n in range(6, 10)]
 
 
+async def test_a_topic_that_ends_before_its_group_is_refused(connection, prefix, name):
+    """Records that were acknowledged are gone: nobody passes over those that come in their place."""
+    async with GroupReader(connection, f"{prefix}.g", name) as reader:
+        await _take(reader, 20)
+        await reader.commit({p: Committed(offset=12, metadata="") for p in (0, 1)})
+    async with GroupReader(connection, f"{prefix}.g", name) as reader:
+        with pytest.raises(PositionLost, match=r"stands at 12 .* ends at 10"):
+            await reader.poll(timeout_ms=100)
+    async with GroupReader(connection, f"{prefix}.g", name, accept_gap=True) as reader:
+        started = {}
+        while not started:
+            started = dict((await reader.poll(timeout_ms=100)).started)
+        assert {start.offset for start in started.values()} == {10}
+        await _write(connection, name, range(10, 11))
+        records, _, _ = await _take(reader, 2)
+    assert sorted(records) == ["0:10", "1:10"]
+
+
 async def test_nothing_is_stored_by_itself(connection, prefix, name):
     """Reading and closing stores no offset: that is the worker's decision alone."""
     async with GroupReader(connection, f"{prefix}.g", name) as reader:

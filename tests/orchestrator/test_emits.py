@@ -4,6 +4,7 @@ import pytest
 
 from actionbus.contracts.decisions import Call, RetryPolicy
 from actionbus.contracts.definitions import ActionSpec, Graph
+from actionbus.contracts.limiting import LimitPolicy
 from actionbus.contracts.nodes import SequenceNode, StepNode
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.results import Emit
@@ -138,3 +139,36 @@ async def test_commands_wait_for_their_topic() -> None:
     world.broker.append((world.topics.requests, 0), [OutRecord(key=b"k", value=b"junk")])  # others go on
     await world.finish()
     assert world.runs()["r1"].status is RunStatus.COMPLETED
+
+
+async def test_a_run_whose_timer_leads_to_what_its_topic_does_not_take_fails() -> None:
+    """Nobody would make it smaller: without an end it came again each minute, with three takeovers of its shard."""
+    world = World(graph=graph(sleep("rest", 1_000), emit("tell", "narrow", value={"text": "x" * 1_000})))
+    world.broker.make("narrow")
+    world.broker.narrow["narrow"] = 500
+    world.owner("first").start()
+    world.start("r1")
+    await world.settle()
+    for _ in range(5):
+        await world.move(2_000)
+    await world.finish()
+    run = world.runs()["r1"]
+    assert (run.status, run.error.type) == (RunStatus.FAILED, "EmitRefused")
+    assert not world.committed("narrow")
+    world.one_history()
+
+
+async def test_a_run_whose_turn_leads_to_what_its_topic_does_not_take_fails() -> None:
+    """The next in the line has its turn all the same."""
+    one_at_a_time = {"limit": LimitPolicy(concurrency=1)}
+    large = graph(emit("tell", "narrow", value={"text": "x" * 1_000})).model_copy(update=one_at_a_time)
+    world = World(graph=large)
+    world.broker.make("narrow")
+    world.broker.narrow["narrow"] = 500
+    world.owner("first").start()
+    for run_id in ("r1", "r2", "r3"):
+        world.start(run_id)
+    await world.finish()
+    assert [(each.status, each.error.type) for each in world.runs().values()] == [(RunStatus.FAILED, "EmitRefused")] * 3
+    assert not world.committed("narrow")
+    world.one_history()

@@ -1,5 +1,9 @@
 """Taking a shard over, holding it through trouble, and letting it go."""
 
+import contextlib
+
+import pytest
+
 from actionbus.contracts.identifiers import POSITION_KEY
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.records import OutRecord
@@ -7,7 +11,10 @@ from actionbus.contracts.run import RunStatus
 from actionbus.orchestrator.shard import Stage
 from actionbus.testing.hand_clock import Waiting
 from actionbus.testing.network import Fate
-from protocol.world import RETENTION_MS, World
+from protocol.world import RETENTION_MS, Violated, World
+from support.mutation import mutated
+
+GUARD = "    await _check_settled(charter)\n"
 
 
 async def test_a_shard_made_for_another_number_of_partitions_is_refused() -> None:
@@ -34,6 +41,25 @@ async def test_inputs_that_were_removed_unread_stop_the_shard() -> None:
     await world.settle()
     assert second.shard.stage is Stage.HALTED
     assert "removed before" in second.shard.reason
+    await second.leave()
+
+
+@pytest.mark.parametrize("more", [0, 1, 2])
+async def test_inputs_that_were_taken_back_stop_the_shard(more: int) -> None:
+    """A leader without them was elected: neither a topic that ends too early is read, nor what came in their place."""
+    world = World()
+    first = await _served(world)
+    for number in range(3):
+        world.start(f"r{number}")
+    await world.settle()
+    await first.leave()
+    del world.broker._stored[world.topics.requests, 0][-2:]
+    for number in range(more):
+        world.start(f"later-{number}")
+    second = world.owner("second").start()
+    await world.settle()
+    assert second.shard.stage is Stage.HALTED
+    assert ("came in their place" if more > 1 else "the log holds") in second.shard.reason
     await second.leave()
 
 
@@ -84,6 +110,34 @@ async def test_a_fenced_owner_waits_before_it_takes_the_shard_again() -> None:
     await first.leave()
     await world.finish()
     world.judge()
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_nobody_reads_the_state_up_to_a_transaction_of_somebody_else(guarded: bool) -> None:  # noqa: FBT001 - with the rule, and without
+    """What is committed behind it cannot be read: who took the shard over all the same would fork its history."""
+    with contextlib.nullcontext() if guarded else mutated("actionbus.orchestrator.takeover", (GUARD, "")):
+        world = World()
+        first = await _served(world)
+        epoch = world.broker.init("ghost")
+        place = (world.topics.state, 0)
+        world.broker.add("ghost", epoch, [place])
+        world.broker.produce("ghost", epoch, place, [OutRecord(key=b"nobody", value=b"nonsense")])
+        world.start("r1")
+        await world.settle()
+        await first.leave()
+        second = world.owner("second").start()
+        await world.settle()
+        if guarded:
+            assert second.shard.stage is Stage.WAITING
+            assert f"from offset {world.broker.end_offset(place)} on" in second.shard.reason
+            world.broker.end("ghost", epoch, commit=False)
+            await world.move(10_000)
+            await world.finish()
+            world.judge()
+            return
+        world.broker.end("ghost", epoch, commit=False)
+        with pytest.raises(Violated, match="history forks"):
+            world.judge()
 
 
 async def test_a_doubt_drops_memory_and_reads_it_again() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from sqlalchemy import update
 
 from actionbus.projector import rebuilding
@@ -38,3 +39,28 @@ async def test_a_rebuild_changes_over_under_traffic(connection, settings, databa
     assert await rebuilding.rebuild(settings, _unheard) == 5
     assert await looking.everything(database, times=False) == rows
     assert heard[-1].events >= 800
+
+
+async def test_runs_that_end_while_a_rebuild_is_behind_are_counted(
+    connection, settings, database, monkeypatch: pytest.MonkeyPatch
+):
+    """Their rows are live before the rebuild has read their events: taken over from there, no window would count them."""
+    names = await traffic.topics(connection, settings.prefix)
+    events = traffic.interleaved(0, 100, at_once=10)
+    behind = rebuilding._Rebuild._behind
+
+    async def while_more_happens(self):
+        found = await behind(self)
+        await traffic.write(connection, names, events[200:])
+        await looking.until(database, len(events))
+        return found
+
+    async with projecting(settings):
+        await traffic.write(connection, names, events[:200])
+        await looking.until(database, 200)
+        monkeypatch.setattr(rebuilding._Rebuild, "_behind", while_more_happens)
+        assert await rebuilding.rebuild(settings, _unheard) == 2
+    rows = await looking.everything(database, times=False)
+    monkeypatch.undo()
+    assert await rebuilding.rebuild(settings, _unheard) == 3
+    assert await looking.everything(database, times=False) == rows

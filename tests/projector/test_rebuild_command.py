@@ -54,7 +54,9 @@ async def _spoil(database):
 async def _watch(database, over):
     """What a reader is shown as long as a rebuild goes on: generation, runs, and how many of them are spoilt."""
     found = []
-    while not over.is_set():
+    last = False
+    while not last:
+        last = over.is_set()  # once more when it is over: a busy machine may not have looked since the change
         async with database.reading() as connection:
             live = await generations.live(connection)
             spoilt = func.sum(case((RUNS.c.workflow == SPOILT, 1), else_=0))

@@ -23,7 +23,8 @@ async def _next(database):
 async def carried(database):
     """Carry over, as a rebuild does before it changes."""
     async with database.writing() as connection:
-        await completing.carry_over(connection, NEXT)
+        for all_read in (False, True):
+            await completing.carry_over(connection, NEXT, all_read=all_read)
 
 
 async def there(database, table, *names):

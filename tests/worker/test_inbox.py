@@ -99,6 +99,17 @@ async def test_a_compensation_after_the_step_undoes_what_the_row_says(stores, ef
     assert await effects() == [BOOKED, REFUNDED]
 
 
+async def test_a_step_that_was_undone_is_not_answered_as_done(stores, effects):
+    """A run that was put back to before its undo asks again: what is there no more is no success."""
+    store, booking = stores["default"], Booking()
+    await inbox.perform(store, execute(), booking)
+    await inbox.perform(store, undo(), Booking(Done(output=outcomes.UNDONE), what="refunded"))
+    for attempt in (1, 2):
+        again = await inbox.perform(store, execute(attempt=attempt), booking)
+        assert (again.error.type, again.error.retryable) == (ErrorType.CANCELLED, False)
+    assert (len(booking.calls), await effects()) == (1, [BOOKED, REFUNDED])
+
+
 async def test_data_that_looks_like_a_reference_is_never_followed(stores):
     """What the step made is filled in as it is; literals of the template stay literal."""
     store, refund = stores["default"], Booking(what="refunded")

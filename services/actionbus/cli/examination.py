@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +14,9 @@ from actionbus.contracts.commands import ControlKind, WorkerControl
 from actionbus.contracts.errors import ActionbusError, DefinitionRefused, TopicMissing
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.topics import Topics
-from actionbus.kafka.admin import Admin, ClusterFacts, TopicFacts
+from actionbus.kafka.admin import UNCLEAN_ELECTION, Admin, ClusterFacts, TopicFacts, unclean
+from actionbus.kafka.batches import Partition
+from actionbus.kafka.open_transactions import OpenTransaction
 from actionbus.kafka.producer import IdempotentProducer
 from actionbus.kafka.reader import PartitionReader
 from actionbus.process.settings import Settings
@@ -25,6 +27,9 @@ from actionbus.provisioner.topics import Wanted
 CLOCK_MS: Final = 5_000  # from where on a clock that is wrong ends attempts at wrong times
 COPIES: Final = 3
 PROBE: Final = "doctor"
+ENDS_TRIES: Final = 60  # a leader that has just begun does not answer yet
+ENDS_PAUSE_SECONDS: Final = 0.5
+HELD_BACK_MS: Final = 60_000  # as the alert for it: twice what an orchestrator's transaction may take
 _SHOWN: Final = 5  # names in one sentence
 
 
@@ -66,6 +71,7 @@ class Examination:
             ("brokers", self._brokers),
             ("nonce key", self._nonce),
             ("topics", self._own_topics),
+            (_OPEN, self._open_transactions),
             ("clock", self._clock),
             ("orchestrators", self._orchestrators),
             ("workers", self._workers),
@@ -130,6 +136,10 @@ class Examination:
         for change in comparison.alter:
             found = f"{change.topic} has {change.name}={change.found}, it should be {change.wanted}"
             yield Finding(check="topics", level=Level.WARNING, found=found, advice=_APPLY)
+        for name in unclean(self._topics):
+            found = f"topic {name} may get a leader that lacks acknowledged records"
+            advice = f"set its {UNCLEAN_ELECTION}=false; no orchestrator starts before"
+            yield Finding(check="unclean election", level=Level.PROBLEM, found=found, advice=advice)
         thin = [name for name, facts in self._topics.items() if facts.replication < min(COPIES, brokers)]
         if thin:
             yield Finding(
@@ -140,6 +150,62 @@ class Examination:
             )
         if comparison.done and not thin:
             yield Finding(check="topics", level=Level.OK, found=f"{len(self._topics)}, {wanted.shards} shards")
+
+    async def _open_transactions(self) -> AsyncIterator[Finding]:
+        """Readers of committed records see nothing behind the first record of a transaction that has not ended."""
+        places = [(each.name, number) for each in self._topics.values() for number in range(each.partitions)]
+        held, silent = await self._held_back(places)
+        told = set[Partition]()
+        for each in await self._admin.open_transactions(held) if held else ():
+            told.add((each.topic, each.partition))
+            yield self._held_by(each)
+        dark = (await self._held_back([place for place in held if place not in told]))[0]  # the others ended meanwhile
+        for (topic, partition), offset in dark.items():
+            found = f"{topic}, partition {partition}: readers see nothing from offset {offset} on, nobody says why"
+            yield Finding(check=_OPEN, level=Level.WARNING, found=found, advice="ask again in a moment")
+        for topic, partition in silent:
+            found = f"no broker says where partition {partition} of topic {topic} ends"
+            yield Finding(check=_OPEN, level=Level.PROBLEM, found=found, advice="look whether it has a leader")
+        if not (told or dark or silent):
+            yield Finding(check=_OPEN, level=Level.OK, found="none holds readers back")
+
+    async def _held_back(self, places: Sequence[Partition]) -> tuple[dict[Partition, int], list[Partition]]:
+        """Where readers of committed records stand below the end, and what no broker says anything of."""
+        stable: dict[Partition, int] = {}
+        written: dict[Partition, int] = {}
+        async with PartitionReader(self._connection) as reader:
+            for _ in range(ENDS_TRIES):
+                missing = [place for place in places if place not in stable or place not in written]
+                if not missing:
+                    break
+                stable |= await reader.ends(missing, committed=True)
+                written |= await reader.ends(missing, committed=False)
+                await asyncio.sleep(0 if len(stable) == len(places) else ENDS_PAUSE_SECONDS)
+        known = stable.keys() & written.keys()
+        held = {place: offset for place, offset in stable.items() if place in known and offset < written[place]}
+        return held, [place for place in places if place not in known]
+
+    def _held_by(self, found: OpenTransaction) -> Finding:
+        """What there is to say of an open transaction."""
+        where = f"{found.topic}, partition {found.partition}: readers see nothing from offset {found.offset} on"
+        since = max(0, time.time_ns() // 1_000_000 - found.last_ms)
+        if found.transactional_id is None:
+            brokers = ",".join(self._settings.kafka.bootstrap_servers)
+            return Finding(
+                check=_OPEN,
+                level=Level.PROBLEM,
+                found=f"{where}; no coordinator knows the transaction of producer {found.producer_id}: it never ends",
+                advice="what was written in it has to count as aborted; end it: kafka-transactions.sh "
+                f"--bootstrap-server {brokers} abort --topic {found.topic} --partition {found.partition} "
+                f"--start-offset {found.offset}",
+            )
+        old = since >= HELD_BACK_MS
+        return Finding(
+            check=_OPEN,
+            level=Level.WARNING if old else Level.OK,
+            found=f"{where}; {found.transactional_id} has its transaction open since {since / 1000:.0f} s",
+            advice="the broker ends it once its time is over; look who begins such long ones" if old else "",
+        )
 
     async def _clock(self) -> AsyncIterator[Finding]:
         """A word that every worker passes over is written to the control topic; the broker says when that was."""
@@ -227,6 +293,7 @@ class Examination:
         return waiting
 
 
+_OPEN: Final = "open transactions"
 _APPLY: Final = "actionbus topics apply MODULE"
 
 

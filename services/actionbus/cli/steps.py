@@ -1,10 +1,10 @@
-"""`actionbus steps`: answering a step whose action left that to the holder of its token.
+"""`actionbus steps`: answering a step whose action left that to the holder of its token, and finding those in doubt.
 
 Whoever has no token, but may decide about the run, uses `runs complete` and `runs skip`.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,8 +13,11 @@ from actionbus.cli.output import Output
 from actionbus.client import Runs
 from actionbus.contracts import tokens
 
-app = typer.Typer(help="Steps that wait for an answer from outside.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Steps that wait for an answer from outside, or are in doubt.", no_args_is_help=True, rich_markup_mode=None
+)
 Token = Annotated[str, typer.Argument(help="What ctx.token gave to the action.")]
+_DOUBTFUL: Final = {"run_id": "run", "step_key": "step key", "action": "action", "at": "at", "found": "found"}
 Details = Annotated[str | None, typer.Option(help=f"More about it {arguments.JSON_HELP}")]
 
 
@@ -56,6 +59,38 @@ def heartbeat(token: Token, *, details: Details = None, output_format: Output = 
     """Say that a step is still worked on."""
     value = arguments.value(details, "details")
     _answer(token, "heard", lambda client: client.heartbeat_step(token, value), output_format)
+
+
+@app.command()
+def doubtful(
+    since: Annotated[str, typer.Argument(metavar="SINCE", help="When it was put back to, or a little before.")],
+    *,
+    output_format: Output = None,
+) -> None:
+    """List the steps of which Kafka and the stores say different things, after one of them was put back.
+
+    It needs the stores of the workers, ACTIONBUS_STORE_<NAME>_URL, and looks at transactional actions. Runs without a
+    step key are those of which their own topics say different things.
+    """
+    from actionbus.cli import doubtful as stores  # here, as no other command needs what databases need
+
+    settings = session.settings()
+    session.needs_kafka(settings, "steps doubtful")
+    instant = round(arguments.moment(since).timestamp() * 1000)
+
+    async def work() -> list[dict[str, Any]]:
+        return [
+            {
+                "run_id": each.run_id,
+                "step_key": each.step_key,
+                "action": each.action,
+                "at": output.when(each.at),
+                "found": each.found,
+            }
+            async for each in stores.find(settings, instant)
+        ]
+
+    output.rows(session.run(work), _DOUBTFUL, output_format, empty="Kafka and the stores agree")
 
 
 def _answer(

@@ -13,6 +13,7 @@ from actionbus.process import metrics
 
 PREFIX: Final = "/v1"
 UNKNOWN_ROUTE: Final = "unknown"  # one label for all paths that are none: a label each would let anybody fill memory
+HEARD_OUT: Final = 16  # times the limit: so much of a body that is refused is read all the same
 _log = structlog.get_logger(__name__)
 
 
@@ -45,6 +46,8 @@ class Door:
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         if length.isdigit() and int(length) > self._body_bytes:
+            if all(name != b"expect" for name, _ in scope["headers"]):  # who asks first sends nothing after this answer
+                await self._drain(receive)
             await self._too_large(scope, receive, send)
             return
         read, over, more = 0, False, True
@@ -73,8 +76,8 @@ class Door:
             await self._too_large(scope, receive, send)
 
     async def _drain(self, receive: Receive) -> None:
-        """Read on for as much again: an answer to somebody who is still sending is lost with the connection."""
-        left = self._body_bytes
+        """Read on, to a bound: an answer to somebody who is still sending is lost with the connection."""
+        left = HEARD_OUT * self._body_bytes
         while left > 0:
             message = await receive()
             if message["type"] != "http.request" or not message.get("more_body"):

@@ -19,7 +19,7 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from actionbus.contracts.errors import Conflict, Refused, Unavailable
-from actionbus.kafka import administration, clients, cluster, coordination, outcomes
+from actionbus.kafka import administration, clients, cluster, coordination, open_transactions, outcomes
 from actionbus.kafka.batches import Partition
 from actionbus.kafka.connection import Connection
 
@@ -169,6 +169,13 @@ class Admin:
         """
         return await committed(self._cluster, group, places)
 
+    async def open_transactions(self, places: Iterable[Partition]) -> list[open_transactions.OpenTransaction]:
+        """The transactions that are open in these partitions, see `open_transactions`.
+
+        Raises AccessRefused, or Unavailable, also where the broker does not know such questions.
+        """
+        return await open_transactions.find(self._cluster, places)
+
     async def members(self, group: str) -> list[Member]:
         """Who is in a consumer group now and holds what; empty for a group that does not exist."""
         request = DescribeGroupsRequest([group])
@@ -204,6 +211,11 @@ class Admin:
         if controller is None:
             raise Unavailable(f"{what}: the cluster has no controller at the moment")
         return await self._ask(request, what, node=int(controller.nodeId))
+
+
+def unclean(topics: Mapping[str, TopicFacts]) -> list[str]:
+    """Those that may get a leader that lacks acknowledged records: a topic's own setting goes before the brokers'."""
+    return [name for name, facts in topics.items() if facts.settings.get(UNCLEAN_ELECTION) == "true"]
 
 
 async def committed(

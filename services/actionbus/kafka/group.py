@@ -3,7 +3,8 @@
 Where a partition without stored offset begins is decided once, here: at its oldest record if nothing was ever removed
 from it, for then the group is new, or the partition is. If records were removed before this group had an offset, or
 below the offset it had, nobody can say that they were handled, and the reader refuses until somebody decides
-(`accept_gap`). A group that is deleted while its topic still holds every record looks new, and reads all of it again.
+(`accept_gap`). It refuses as well where the topic ends before that offset: what stood between was taken back. A group
+that is deleted while its topic still holds every record looks new, and reads all of it again.
 """
 
 import asyncio
@@ -220,6 +221,15 @@ class GroupReader:
                 start = Committed(offset=oldest, metadata="")
             elif start is not None and start.offset < oldest and self._accept_gap:
                 start = Committed(offset=oldest, metadata=start.metadata)
+            end = await self._oldest.end(self.topic, number)
+            if start is not None and start.offset > end:
+                if not self._accept_gap:
+                    raise PositionLost(
+                        f"group {self.group} stands at {start.offset} in topic {self.topic}, partition {number}, which "
+                        f"ends at {end}: records that were acknowledged are gone, as after an unclean election or a "
+                        "copy that was put back; accept the gap to go on"
+                    )
+                start = Committed(offset=end, metadata="")
             if start is None or start.offset < oldest:
                 had = "has no offset" if start is None else f"stands at {start.offset}"
                 raise PositionLost(

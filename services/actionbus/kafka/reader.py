@@ -106,7 +106,7 @@ class PartitionReader:
         """When the first record between two offsets was written, epoch milliseconds.
 
         None: there are none but markers and aborted ones. It mostly reads one batch, and asks once. Raises Unavailable
-        when no broker answers now, or what the broker refused.
+        when no broker answers now, PositionLost where the log does not reach that far, or what the broker refused.
         """
         what = f"looking at topic {topic}, partition {partition}, at {start}"
         for _ in range(PEEKS):
@@ -118,7 +118,7 @@ class PartitionReader:
             except cluster.Silence as error:
                 raise outcomes.failure(error, what) from error
             if page.code != outcomes.NONE:
-                raise outcomes.refusal(page.code, what)
+                raise await self._refused(page, start)
             if page.records:
                 return page.records[0].timestamp_ms
             start = page.next_offset

@@ -26,9 +26,11 @@ class Admissions:
         """Fold every turn that may be given; waits only for an answer about a topic nobody has asked for yet."""
         while not self._enough(fold) and (place := self._queues.next(now)) is not None:
             firing = Firing(run_id=place.run_id)
-            if self._quarantine.sentence(firing) is not None:
-                self._quarantine.pardon(firing)  # what its turn leads to may be writable later
-                self._queues.postpone(place, now + REARM_MS)
+            sentence = self._quarantine.sentence(firing)
+            if sentence is not None:
+                if not (sentence.hopeless and fold.give_up(place.run_id, sentence.cause)):
+                    self._quarantine.pardon(firing)  # what its turn leads to may be writable later
+                    self._queues.postpone(place, now + REARM_MS)
                 continue
             try:
                 went_on = fold.admit(place.run_id, place.path)

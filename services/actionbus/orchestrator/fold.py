@@ -1,5 +1,6 @@
 """Inputs applied to runs, one after the other: all that one transaction will write. Nothing here waits."""
 
+import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -118,6 +119,10 @@ class Fold:
         """Whether nobody waits for it: no event has happened, only the position or a sign of life has moved."""
         return not (self.events or self.strays or self.letters)
 
+    def emits_to(self, cause: BaseException | None) -> bool:
+        """Whether a refusal is about a topic that an action of this fold emits to, and not about one of ours."""
+        return any(re.search(rf"\btopic {re.escape(each.emit.topic)}(?![\w.-])", str(cause)) for each in self.emits)
+
     def run(self, run_id: str) -> WorkflowRun | None:
         """A run as it stands after everything folded so far."""
         fold: Fold | None = self
@@ -206,6 +211,23 @@ class Fold:
             self.fired.append((now - timer.due_at, run.trace))
             fired = True
         return None
+
+    def give_up(self, run_id: str, cause: BaseException) -> bool:
+        """Fold that a run fails, because its timer or its turn leads to what no topic takes; False: it cannot."""
+        run = self.run(run_id)
+        definition = None if run is None else self._charter.definitions.of(run)
+        if run is None or definition is None:
+            return False
+        why = ActionError(
+            type=judgement.EMIT_REFUSED, message=f"what it leads to cannot be written: {cause}", retryable=False
+        )
+        _log.error("a run is given up", reason=why.message, **_about(run_id, run))
+        transition = outgrown.given_up(definition, run, why, self._time.latest, self.seq)
+        if transition.run is run:
+            return False
+        self._keep(run_id, run, transition, self._time.latest)
+        self.inputs.append(Firing(run_id=run_id))
+        return True
 
     def admit(self, run_id: str, path: str) -> bool:
         """Fold that the turn of a step, or of a run, has come; False: it cannot go on now. Raises Unseen."""

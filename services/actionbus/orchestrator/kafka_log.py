@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Self, cast
 
-from actionbus.contracts.errors import AccessRefused, TopicMissing
+from actionbus.contracts.errors import AccessRefused, TopicMissing, Unavailable
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.records import InRecord, OutRecord
 from actionbus.contracts.topics import Topics
@@ -79,6 +79,15 @@ class KafkaLog:
     async def ends(self, places: Iterable[Place], *, committed: bool) -> dict[Place, int]:
         """The ends of many partitions for readers of committed records, or of all; what is not known is left out."""
         return await self._reader.ends(places, committed=committed)
+
+    async def held_back(self, topic: str, partition: int) -> int | None:
+        """Where a transaction begins that is still open; raises Unavailable when its leader does not say."""
+        place = (topic, partition)
+        stable = (await self._reader.ends([place], committed=True)).get(place)
+        written = (await self._reader.ends([place], committed=False)).get(place)
+        if stable is None or written is None:
+            raise Unavailable(f"no broker says where partition {partition} of topic {topic} ends")
+        return stable if stable < written else None
 
     async def written_at(self, topic: str, partition: int, start: int, end: int) -> int | None:
         """When the first record between two offsets was written; None: there are none but markers."""

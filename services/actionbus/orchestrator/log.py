@@ -56,6 +56,17 @@ class Log(Protocol):
         """The oldest offset that the partition still holds."""
         ...
 
+    async def held_back(self, topic: str, partition: int) -> int | None:
+        """Where a transaction begins that is still open, so that nothing behind it can be read; None: there is none."""
+        ...
+
+    async def written_at(self, topic: str, partition: int, start: int, end: int) -> int | None:
+        """When the first committed record between two offsets was written, epoch milliseconds; None: there is none.
+
+        Raises PositionLost where the log does not reach that far.
+        """
+        ...
+
     def read(self, topic: str, partition: int, start: int) -> AsyncGenerator[list[InRecord]]:
         """Committed records from ``start`` to the end as it is now; raises PositionLost below the log's start."""
         ...

@@ -7,7 +7,7 @@ the world: however often they come, no input is to blame.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actionbus.contracts.errors import AccessRefused, Refused, TopicMissing
+from actionbus.contracts.errors import AccessRefused, BatchTooLarge, Refused, TopicMissing
 from actionbus.contracts.records import InRecord
 from actionbus.orchestrator.firing import Firing
 
@@ -32,6 +32,11 @@ class Sentence:
 
     cause: BaseException
     severity: int
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it would be refused again later, and what follows from that was not tried yet."""
+        return isinstance(self.cause, BatchTooLarge) and self.severity == 1
 
 
 class Quarantine:

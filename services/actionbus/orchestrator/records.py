@@ -14,7 +14,7 @@ from actionbus.kafka import codec as codecs
 from actionbus.kafka.codec import Codec
 
 SOURCE = "orchestrator"  # ce_source of everything here
-RECORD_OVERHEAD = 72  # most bytes of Kafka's own framing of a record with our headers
+RECORD_OVERHEAD = 36  # most bytes of Kafka's own framing around key, value and headers
 
 
 def state(codec: Codec, run: WorkflowRun) -> OutRecord:

@@ -13,7 +13,7 @@ import structlog
 from actionbus.contracts.errors import ActionbusError, SettingsRefused
 from actionbus.contracts.limits import Limits
 from actionbus.contracts.topics import Topics
-from actionbus.kafka.admin import UNCLEAN_ELECTION, Admin
+from actionbus.kafka.admin import UNCLEAN_ELECTION, Admin, unclean
 from actionbus.kafka.membership import Membership
 from actionbus.orchestrator.charter import Charter
 from actionbus.orchestrator.clocks import SteadyClock
@@ -166,7 +166,7 @@ async def _shards(admin: Admin, topics: Topics, limits: Limits) -> tuple[int, in
         if name not in found:
             raise SettingsRefused(f"topic {name} is missing: run `actionbus topics apply`")
         counts[name] = found[name].partitions
-        if found[name].settings.get(UNCLEAN_ELECTION) == "true":  # a topic's own setting goes before the brokers'
+        if unclean({name: found[name]}):
             raise SettingsRefused(
                 f"topic {name} may get a leader that lacks acknowledged records: set its {UNCLEAN_ELECTION}=false"
             )

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from actionbus.contracts.errors import Doubt, PositionLost, SettingsRefused
+from actionbus.contracts.errors import Doubt, PositionLost, SettingsRefused, Unavailable
 from actionbus.contracts.identifiers import POSITION_KEY
 from actionbus.contracts.positions import ShardPosition
 from actionbus.contracts.run import RunStatus, WorkflowRun
@@ -112,6 +112,7 @@ async def _restore(charter: Charter, store: RunStore, vetting: Vetting) -> Shard
     What is no state and no position is passed over, see `vetting`.
     """
     topic, shard, began = charter.topics.state, charter.shard, charter.clock.now_ms()
+    await _check_settled(charter)
     mark = await _trusted_mark(charter, store)
     start = await charter.log.earliest(topic, shard) if mark is None else mark.offset
     async for found in charter.log.read(topic, shard, start):
@@ -131,6 +132,21 @@ async def _restore(charter: Charter, store: RunStore, vetting: Vetting) -> Shard
     if mark is None:
         return await _first_position(charter)
     return charter.codec.decode(ShardPosition, mark.value)
+
+
+async def _check_settled(charter: Charter) -> None:
+    """Raise Unavailable while a transaction is open in the state: what is committed behind it cannot be read.
+
+    It is none of ours, since both ids are fenced. Whoever read up to it would begin where the shard stood long ago, and
+    fork its history.
+    """
+    topic, shard = charter.topics.state, charter.shard
+    held = await charter.log.held_back(topic, shard)
+    if held is not None:
+        raise Unavailable(
+            f"a transaction that is none of ours is open in topic {topic}, partition {shard}, from offset {held} on, "
+            "and what follows cannot be read before it has ended: `actionbus doctor` says whose it is"
+        )
 
 
 async def _trusted_mark(charter: Charter, store: RunStore) -> Mark | None:
@@ -200,6 +216,13 @@ async def _check(charter: Charter, position: ShardPosition) -> None:
                 f"topic {topic}, partition {charter.shard}: records from {offset} to {earliest} were removed before "
                 "they were read; find out what they were, then decide with `actionbus doctor`"
             )
+        if offset > earliest:
+            written = await charter.log.written_at(topic, charter.shard, offset - 1, offset)
+            if written is not None and written > position.latest_time:
+                raise PositionLost(
+                    f"topic {topic}, partition {charter.shard}: what stands before {offset} is newer than all that "
+                    "this shard has read: acknowledged records are gone, and others came in their place unread"
+                )
 
 
 async def _look_at_runs(holding: Holding, after_ms: int, vetting: Vetting) -> None:

@@ -6,7 +6,6 @@ committed. Whatever else happens ends the tenure, and with it everything it reme
 
 import asyncio
 import math
-import re
 from typing import Final
 
 import structlog
@@ -164,12 +163,8 @@ class Tenure:
         timers = self._holding.timers
         now = self._time.read()
         while not self._enough(fold) and (run_id := timers.pop(now)) is not None:
-            if self._quarantine.sentence(Firing(run_id=run_id)) is not None:
-                self._quarantine.pardon(Firing(run_id=run_id))  # what its timer leads to may be writable later
-                timers.arm_at(run_id, now + REARM_MS)
-                continue
             try:
-                later = fold.fire(run_id, heard=self._hearing.complete)
+                later = self._fire(fold, run_id, now)
             except Unseen as unseen:
                 later = now
                 await self._charter.destinations.look(unseen.topic)
@@ -196,6 +191,17 @@ class Tenure:
         # What has just become free, at the time that was read with it.
         await self._admissions.fill(fold, self._time.latest)
         self._hearing.read(len(intake))
+
+    def _fire(self, fold: Fold, run_id: str, now: int) -> int | None:
+        """Fold the timers of a run that are due; when to look at it again. Raises Unseen."""
+        firing = Firing(run_id=run_id)
+        sentence = self._quarantine.sentence(firing)
+        if sentence is None:
+            return fold.fire(run_id, heard=self._hearing.complete)
+        if sentence.hopeless and fold.give_up(run_id, sentence.cause):
+            return None
+        self._quarantine.pardon(firing)  # what its timer leads to may be writable later
+        return now + REARM_MS
 
     def _enough(self, fold: Fold) -> bool:
         cap = self._cap if self._quarantine.cap is None else self._quarantine.cap
@@ -237,7 +243,7 @@ class Tenure:
             self._give_back(fold, intake)
             return self._fold_less(written, intake, error)
         except Doubt as doubt:
-            self._quarantine.failed(written.inputs, doubt.__cause__, foreign=_names_one(written, doubt.__cause__))
+            self._quarantine.failed(written.inputs, doubt.__cause__, foreign=written.emits_to(doubt.__cause__))
             self._charter.destinations.forget()
             raise
         if self._charter.clock.now_ms() - self._departed > self._charter.publish_within_ms:
@@ -342,8 +348,3 @@ class Tenure:
         await self._wake.wait()
         if alarm is not None:
             alarm.cancel()
-
-
-def _names_one(fold: Fold, cause: BaseException | None) -> bool:
-    """Whether a refusal is about a topic that an action of this fold emits to, and not about one of ours."""
-    return any(re.search(rf"\btopic {re.escape(each.emit.topic)}(?![\w.-])", str(cause)) for each in fold.emits)

@@ -65,7 +65,7 @@ class Watch:
         topics = self._topics
         places = [
             (topic, number)
-            for number in progress
+            for number in served  # also who cannot take its shard over is held back
             for topic in (topics.requests, topics.results, topics.state, topics.events)
         ]
         stable = await self._log.ends(places, committed=True)

@@ -218,7 +218,7 @@ class WorkerSettings(_Group):
     )
     accept_gap: bool = Field(
         default=False,
-        description="Go on where commands were removed before they were read, instead of refusing to start.",
+        description="Go on where commands are gone that were not read, removed or taken back, instead of refusing.",
     )
     rows_retention_days: int | None = Field(
         default=None,

@@ -87,7 +87,7 @@ class _Rebuild:
             for partition in self._partitions:
                 await self._read(partition)
         async with self._database.writing() as connection:
-            await completing.carry_over(connection, self._generation)
+            await completing.carry_over(connection, self._generation, all_read=False)
         await self._change()
         return self._generation
 
@@ -156,4 +156,5 @@ class _Rebuild:
                     self._topics.events, partition, start=self._at[partition]
                 ):
                     await self._write(connection, records)
+            await completing.carry_over(connection, self._generation, all_read=True)
             await generations.switch(connection, self._generation)

@@ -99,6 +99,17 @@ class MemoryLog:
         await asyncio.sleep(0)
         return self.broker.start((topic, partition))
 
+    async def held_back(self, topic: str, partition: int) -> int | None:
+        """Where a transaction begins that is still open."""
+        place = (topic, partition)
+        stable = self.broker.end_offset(place)
+        return stable if stable < self.broker.written(place) else None
+
+    async def written_at(self, topic: str, partition: int, start: int, end: int) -> int | None:
+        """When the first committed record between two offsets was written."""
+        found = self.broker.read((topic, partition), start)
+        return found[0].timestamp_ms if found and found[0].offset < end else None
+
     async def read(self, topic: str, partition: int, start: int) -> AsyncGenerator[list[InRecord]]:
         """Committed records to the end as it is when the request arrives."""
         try:

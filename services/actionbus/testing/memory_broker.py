@@ -62,6 +62,7 @@ class MemoryBroker:
     def __init__(self, *, verifies: bool = True, largest_batch: int = 1_048_588) -> None:
         self.verifies = verifies
         self.largest_batch = largest_batch
+        self.narrow: dict[str, int] = {}  # the largest batch of topics that take less
         self.time_ms = 1_750_000_000_000
         self.forbidden: set[str] = set()
         self.markers_wait = False
@@ -155,6 +156,10 @@ class MemoryBroker:
                 return each.offset
         return len(stored)
 
+    def written(self, place: Place) -> int:
+        """The offset after the last record, whether it may be seen or not."""
+        return len(self._stored[place])
+
     def read(self, place: Place, start: int, *, committed: bool = True) -> list[InRecord]:
         """The records from an offset on; raises PositionLost for one that the log does not hold."""
         stored = self._stored[place]
@@ -184,7 +189,7 @@ class MemoryBroker:
             raise TopicMissing(f"topic {topic}, partition {partition}")
         if topic in self.forbidden:
             raise AccessRefused(f"topic {topic}")
-        if sum(record.size for record in records) > self.largest_batch:
+        if sum(record.size for record in records) > self.narrow.get(topic, self.largest_batch):
             raise BatchTooLarge(f"topic {topic}")
 
     def _append(self, place: Place, records: Sequence[OutRecord], transaction: Transaction | None) -> int:

@@ -6,7 +6,7 @@ Nothing here is counted in windows: those of times whose events are gone come fr
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Table, exists, func, insert, literal, select, update
+from sqlalchemy import Exists, Table, exists, func, insert, literal, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actionbus.contracts.run import StepStatus, WorkflowRun
@@ -92,14 +92,22 @@ async def _count(connection: AsyncConnection, generation: int, run: Standing) ->
     await connection.execute(update(RUNS).where(*this).values(live_steps=live))
 
 
-async def carry_over(connection: AsyncConnection, to: int) -> None:
-    """Bring what only the live generation knows: ended runs that left no event, and windows before the first event."""
+async def carry_over(connection: AsyncConnection, to: int, *, all_read: bool) -> None:
+    """Bring what only the live generation knows: ended runs that left no event, and windows before the first event.
+
+    Call it twice. While events are still to be read, only what ended before the first event is brought, for those may
+    tell of any other run, and would not be counted any more. ``all_read``: nothing is left to be read, and no writer
+    goes on until the transaction has ended.
+    """
     live = await generations.live(connection)
     first = (await connection.execute(select(func.min(EVENTS.c.at)).where(EVENTS.c.generation == to))).scalar()
+    if first is None and not all_read:
+        return
     there, other = RUNS.alias("there"), RUNS.alias("other")
+    ended = other.c.ended_at.is_not(None) if all_read else other.c.ended_at < first
     gone = (
         select(other.c.run_id, other.c.incarnation)
-        .where(other.c.generation == live, other.c.ended_at.is_not(None))
+        .where(other.c.generation == live, ended)
         .where(
             ~exists().where(
                 there.c.generation == to,
@@ -108,13 +116,22 @@ async def carry_over(connection: AsyncConnection, to: int) -> None:
             )
         )
     ).subquery()
-    for table in (*(each for each in OF_A_RUN if each is not TASKS), RUNS):
-        same = (table.c.run_id == gone.c.run_id) & (table.c.incarnation == gone.c.incarnation)
-        await _copy(connection, table, to, table.c.generation == live, exists().where(same))
-    for table in (WINDOWS, LATENCIES) if first is not None else ():
+    if (await connection.execute(select(gone).limit(1))).first() is not None:  # else no table is gone through
+        for table in (*(each for each in OF_A_RUN if each is not TASKS), RUNS):
+            same = (table.c.run_id == gone.c.run_id) & (table.c.incarnation == gone.c.incarnation)
+            await _copy(connection, table, to, table.c.generation == live, exists().where(same))
+    for table in (WINDOWS, LATENCIES):
         for resolution, length in LENGTHS_MS.items():
-            before = (table.c.resolution == resolution.value, table.c.start + length <= first)
-            await _copy(connection, table, to, table.c.generation == live, *before)
+            before = true() if first is None else table.c.start + length <= first
+            of_live = (table.c.generation == live, table.c.resolution == resolution.value)
+            await _copy(connection, table, to, *of_live, before, ~_has(table, to))
+
+
+def _has(table: Table, to: int) -> Exists:
+    """Whether a generation has a row of the same key."""
+    there = table.alias("brought")
+    key = [column.name for column in table.primary_key if column.name != "generation"]
+    return exists().where(there.c.generation == to, *(there.c[name] == table.c[name] for name in key))
 
 
 async def _copy(connection: AsyncConnection, table: Table, to: int, *where: Any) -> None:

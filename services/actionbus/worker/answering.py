@@ -123,14 +123,19 @@ class Answering:
         self._set_aside(record, error, kept)
 
     def _set_aside(self, record: InRecord, error: ActionbusError, kept: Callable[[], None]) -> None:
-        letter = dead_letter(record, group=self._group, error=error, largest=self._largest)
+        letter, small = (
+            dead_letter(record, group=self._group, error=error, largest=largest) for largest in (self._largest, 0)
+        )
         place = (self._dead_letters, record.partition % self._dead_letter_partitions)
 
         def settled() -> None:
             crashing.visit(crashing.Point.LETTER_PUBLISHED)
             kept()
 
-        self._replies.send(place, Reply(record=letter, settled=settled))
+        def too_large() -> None:  # whoever keeps letters takes less than we: the place of the record says the rest
+            self._replies.send(place, Reply(record=small, settled=settled))
+
+        self._replies.send(place, Reply(record=letter, settled=settled, too_large=too_large))
 
     def _send(self, attempt: Attempt, result: ActionResult) -> None:
         def settled() -> None:

@@ -105,11 +105,12 @@ async def _claim(session: GuardedSession, key: str, command: ActionCommand) -> b
 
 
 async def _recall(session: GuardedSession, key: str, command: ActionCommand) -> Outcome:
-    rows = await inbox_table.find(session, key, command.command_id)
+    undo = f"{key}/{identifiers.UNDO}"
+    rows = await inbox_table.find(session, key, command.command_id, undo)
     row = rows.get(key) or rows.get(command.command_id)
     if row is None:
         raise Doubt("the row that was in the way was removed meanwhile")
-    if row.status is Status.CANCELLED:
+    if row.status is Status.CANCELLED or undo in rows:
         return outcomes.failed(ErrorType.CANCELLED, "the step was compensated before this attempt could begin")
     if row.input_hash != input_hash(command):
         return outcomes.failed(

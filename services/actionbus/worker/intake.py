@@ -18,6 +18,8 @@ from actionbus.worker import outcomes
 from actionbus.worker.outcomes import ErrorType
 
 _TEXTS: Final = ("command_id", "step_key", "run_id", "nonce", "reply_topic")
+LONGEST_ID: Final = 10_000  # characters; deeper than any graph. An answer repeats ids, so one could fit no record
+_LONGEST_REASON: Final = 1_000  # characters of what a result says of a command that cannot be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ class Intake:
         if command.action != self._action:
             return f"the command is for action {command.action}, the topic is that of {self._action}"
         try:
-            parts = identifiers.parse_command_id(command.command_id)
+            parts = _identified(command)
         except IdentifierRefused as error:
             return str(error)
         if parts.step_key != command.step_key or parts.run_id != command.run_id:
@@ -70,9 +72,10 @@ class Intake:
 
     def _salvaged(self, error: RecordUnreadable, fields: Mapping[str, Any]) -> Unreadable:
         place: tuple[Any, Any] = (fields.get("reply_topic"), fields.get("reply_partition"))
-        if not all(isinstance(fields.get(name), str) for name in _TEXTS) or not self._answerable(place):
+        if not all(_repeatable(fields.get(name)) for name in _TEXTS) or not self._answerable(place):
             return Unreadable(error=error)
-        failure = outcomes.failed(ErrorType.UNREADABLE, f"the command could not be read: {error}")
+        reason = f"the command could not be read: {error}"[:_LONGEST_REASON]
+        failure = outcomes.failed(ErrorType.UNREADABLE, reason)
         result = ActionResult(
             command_id=fields["command_id"],
             step_key=fields["step_key"],
@@ -82,6 +85,17 @@ class Intake:
             error=failure.error,
         )
         return Unreadable(error=error, result=result, reply_to=place)
+
+
+def _identified(command: ActionCommand) -> identifiers.CommandId:
+    for what, text in (("command id", command.command_id), ("nonce", command.nonce)):
+        if not _repeatable(text):
+            raise IdentifierRefused(what, text, f"at most {LONGEST_ID} characters, as every answer repeats it")
+    return identifiers.parse_command_id(command.command_id)
+
+
+def _repeatable(field: Any) -> bool:
+    return isinstance(field, str) and len(field) <= LONGEST_ID
 
 
 def _texts(value: bytes | None) -> dict[str, Any]:

@@ -25,25 +25,26 @@ async def _everything(ground: Ground, count: int, chance: Random) -> Outcome:
         async with opened(own, room, cluster, chance, Setting()) as house:
             for _ in range(count):
                 await house.pause(2.0)
-                _end_everything(house, server)
+                server.kill()
+                end_everything(house)
                 house.struck()
-                await _booted(house, server)
+                await booted(house, server)
                 await house.recovered()
             return await judged(house)
 
 
-def _end_everything(house: House, server: postgres.Server) -> None:
-    """Kill -9 of whatever there is."""
+def end_everything(house: House) -> None:
+    """Kill -9 of whatever there is but databases."""
     for node in house.cluster.nodes:
         house.cluster.kill_node(node)
-    server.kill()
     for service in house.services:
         service.kill()
 
 
-async def _booted(house: House, server: postgres.Server) -> None:
-    """Start everything; a service that meets no brokers yet waits for them."""
-    for what in house.chance.sample([*house.services, *house.cluster.nodes, server], k=len(house.services) + 2):
+async def booted(house: House, *servers: postgres.Server) -> None:
+    """Start everything, in any order; a service that meets no brokers yet waits for them."""
+    everything = [*house.services, *house.cluster.nodes, *servers]
+    for what in house.chance.sample(everything, k=len(everything)):
         if isinstance(what, apache_kafka.Node):
             house.cluster.start_node(what, wait=False)
         elif isinstance(what, postgres.Server):
@@ -98,7 +99,9 @@ FAULTS = (
         what="kill -9 of the only broker, the database, every orchestrator and every worker in the same moment; all of "
         "it started again, in any order",
         play=_everything,
-        short=1,
+        # Not in the suite: Kafka 4.3.0 may complete a transaction that was about to commit when its only broker ended
+        # without writing its markers, and that shard waits for a person: docs/operations.md, ActionbusReadersHeldBack.
+        short=0,
         each=5,
         published=20,
         full=20,
