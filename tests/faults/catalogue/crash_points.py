@@ -10,6 +10,7 @@ from random import Random
 
 from actionbus.contracts.records import OutRecord
 from actionbus.contracts.topics import Topics
+from actionbus.kafka.cluster import Cluster
 from actionbus.kafka.producer import IdempotentProducer
 from actionbus.process import crashing
 from actionbus.process.crashing import Point
@@ -37,8 +38,10 @@ def cases(service: str) -> list[tuple[Point, int]]:
 
 async def _spoil(house: House, topic: str) -> None:
     """A record that nobody can read, in every partition of a topic."""
-    async with IdempotentProducer(house.installation.connection) as producer:
-        await asyncio.gather(*(producer.append(topic, each, [GARBAGE]) for each in range(house.setting.shards)))
+    connection = house.installation.connection
+    async with IdempotentProducer(connection) as producer, Cluster(connection) as brokers:
+        every = range(await brokers.partitions(topic))
+        await asyncio.gather(*(producer.append(topic, each, [GARBAGE]) for each in every))
 
 
 async def _letter_to_the_shards(house: House, _: Service) -> None:
