@@ -29,6 +29,7 @@ from integration import books
 from integration.installation import Installation, Service
 from support.apache_kafka import ApacheKafka
 from support.ports import free_ports
+from support.topics import settled
 from worker.peer import Peer
 
 APP = Path(bank_app.__file__)
@@ -253,9 +254,8 @@ async def _marked(made: Installation) -> None:
     topics = Topics(made.prefix)
     names = (topics.requests, topics.state, topics.events, f"{made.prefix}-{EMITTED}")
     places = [(name, partition) for name in names for partition in range(made.shards)]
-    async with PartitionReader(made.connection) as reader, asyncio.timeout(MARKED_SECONDS):
-        while await reader.ends(places, committed=True) != await reader.ends(places, committed=False):  # noqa: ASYNC110 - markers tell nobody
-            await asyncio.sleep(0.1)
+    async with asyncio.timeout(MARKED_SECONDS):
+        await settled(made.connection, places)
 
 
 async def emitted(made: Installation) -> Counter[str]:

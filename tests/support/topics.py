@@ -1,6 +1,7 @@
 """Topics for tests: made, filled, and looked at by our reader, by the library and byte by byte."""
 
 import asyncio
+from collections.abc import Collection
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.protocol.fetch import FetchRequest
@@ -71,3 +72,13 @@ async def batch_sizes(connection, name: str, partition: int = 0) -> list[int]:
             batch = log.next_batch()
             sizes.append(batch.next_offset - batch.base_offset)
         return sizes
+
+
+async def settled(connection, places: Collection[tuple[str, int]]) -> None:
+    """Return once no transaction is open in any of these partitions; what no broker answers for is asked again."""
+    async with PartitionReader(connection) as reader:
+        while True:
+            seen = await reader.ends(places, committed=True)
+            if len(seen) == len(places) and seen == await reader.ends(places, committed=False):
+                return
+            await asyncio.sleep(0.02)

@@ -1,8 +1,8 @@
 """Steps of which Kafka and a database say different things, as when one of the two was put back to an earlier instant.
 
 Kafka says what was done, the inbox what the database holds of it. And runs of which two topics say different things, as
-when one of them lost what was acknowledged. Nothing is changed here: what is to be done about a
-step that is in doubt, a person decides.
+when one of them lost what was acknowledged. Nothing is changed here: a person decides what is to be done about a step
+that is in doubt.
 """
 
 from collections import defaultdict

@@ -72,7 +72,7 @@ def doubtful(
     It needs the stores of the workers, ACTIONBUS_STORE_<NAME>_URL, and looks at transactional actions. Runs without a
     step key are those of which their own topics say different things.
     """
-    from actionbus.cli import doubtful as stores  # here, as no other command needs what databases need
+    from actionbus.cli.doubtful import find  # here, as no other command needs what databases need
 
     settings = session.settings()
     session.needs_kafka(settings, "steps doubtful")
@@ -87,7 +87,7 @@ def doubtful(
                 "at": output.when(each.at),
                 "found": each.found,
             }
-            async for each in stores.find(settings, instant)
+            async for each in find(settings, instant)
         ]
 
     output.rows(session.run(work), _DOUBTFUL, output_format, empty="Kafka and the stores agree")

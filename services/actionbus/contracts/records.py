@@ -25,11 +25,10 @@ class OutRecord(NamedTuple):
         """Most bytes of key, value and headers, without Kafka's few bytes of framing around them."""
         size = len(self.key or b"") + len(self.value or b"")
         # Of a thousand headers the framing is more than a few bytes, and a name that is no ASCII more than its letters.
-        return size + sum(HEADER_FRAMING + _bytes_of(name) + len(value) for name, value in self.headers)
-
-
-def _bytes_of(name: str) -> int:
-    return len(name) if name.isascii() else len(name.encode())
+        return size + sum(
+            HEADER_FRAMING + (len(name) if name.isascii() else len(name.encode())) + len(value)
+            for name, value in self.headers
+        )
 
 
 class InRecord(NamedTuple):

@@ -221,15 +221,8 @@ class GroupReader:
                 start = Committed(offset=oldest, metadata="")
             elif start is not None and start.offset < oldest and self._accept_gap:
                 start = Committed(offset=oldest, metadata=start.metadata)
-            end = await self._oldest.end(self.topic, number)
-            if start is not None and start.offset > end:
-                if not self._accept_gap:
-                    raise PositionLost(
-                        f"group {self.group} stands at {start.offset} in topic {self.topic}, partition {number}, which "
-                        f"ends at {end}: records that were acknowledged are gone, as after an unclean election or a "
-                        "copy that was put back; accept the gap to go on"
-                    )
-                start = Committed(offset=end, metadata="")
+            elif start is not None and start.offset > oldest:
+                start = await self._within(number, start)
             if start is None or start.offset < oldest:
                 had = "has no offset" if start is None else f"stands at {start.offset}"
                 raise PositionLost(
@@ -238,6 +231,19 @@ class GroupReader:
                 )
             started[number] = start
         return started
+
+    async def _within(self, number: int, start: Committed) -> Committed:
+        """A place to begin at that the topic still reaches: this one, or its end where the gap is accepted."""
+        end = await self._oldest.end(self.topic, number)
+        if start.offset <= end:
+            return start
+        if not self._accept_gap:
+            raise PositionLost(
+                f"group {self.group} stands at {start.offset} in topic {self.topic}, partition {number}, which ends at "
+                f"{end}: records that were acknowledged are gone, as after an unclean election or a copy that was put "
+                "back; accept the gap to go on"
+            )
+        return Committed(offset=end, metadata="")
 
 
 class _Listener(ConsumerRebalanceListener):

@@ -123,9 +123,7 @@ class Answering:
         self._set_aside(record, error, kept)
 
     def _set_aside(self, record: InRecord, error: ActionbusError, kept: Callable[[], None]) -> None:
-        letter, small = (
-            dead_letter(record, group=self._group, error=error, largest=largest) for largest in (self._largest, 0)
-        )
+        letter = dead_letter(record, group=self._group, error=error, largest=self._largest)
         place = (self._dead_letters, record.partition % self._dead_letter_partitions)
 
         def settled() -> None:
@@ -133,6 +131,7 @@ class Answering:
             kept()
 
         def too_large() -> None:  # whoever keeps letters takes less than we: the place of the record says the rest
+            small = dead_letter(record, group=self._group, error=error, largest=0)
             self._replies.send(place, Reply(record=small, settled=settled))
 
         self._replies.send(place, Reply(record=letter, settled=settled, too_large=too_large))

@@ -23,7 +23,7 @@ from faults import copier
 from faults.fault import Fault, Outcome
 from faults.ground import Ground
 from support.apache_kafka import ApacheKafka, die_with_me
-from support.topics import values_by_library
+from support.topics import settled, values_by_library
 
 PARTITIONS = 2
 SLICE = PARTITIONS * copier.TRANSACTION  # records for each bounce
@@ -198,13 +198,8 @@ async def _watching(connection: Connection, topic: str, seen: Found) -> AsyncIte
 
 async def _read(connection: Connection, topic: str) -> Found:
     """All that is committed; a commit is acknowledged before its markers stand in every partition."""
-    places = [(topic, partition) for partition in range(PARTITIONS)]
     async with PartitionReader(connection) as reader, asyncio.timeout(QUIET_SECONDS):
-        while True:
-            ends = await reader.ends(places)
-            if len(ends) == PARTITIONS and ends == await reader.ends(places, committed=False):
-                break
-            await asyncio.sleep(0.02)
+        await settled(connection, [(topic, partition) for partition in range(PARTITIONS)])
         return {
             partition: [r.value.decode() async for page in reader.read_to_end(topic, partition) for r in page]
             for partition in range(PARTITIONS)
