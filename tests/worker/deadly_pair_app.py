@@ -1,15 +1,11 @@
-"""Two actions in one process: the one that may never let it live, and one that takes its time."""
+"""Two actions in one worker process: the one that may never let it live, and one that takes its time.
 
-import asyncio
+Nothing but a worker of its own may load it: what has ended stands beside the offsets only where somebody sees to it.
+"""
 
-from actionbus import action
+from actionbus.worker import lane
 from worker.deadly_app import visit
+from worker.stroll_app import stroll
 
 __all__ = ["stroll", "visit"]
-
-
-@action(id="stroll")
-async def stroll(seconds: float) -> str:
-    """Mind its own business."""
-    await asyncio.sleep(seconds)
-    return "home"
+lane.COMMIT_SECONDS = 3_600.0

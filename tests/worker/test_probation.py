@@ -9,9 +9,9 @@ from actionbus.contracts.results import ResultKind
 from actionbus.sdk.action import Action
 from actionbus.worker import metadata
 from worker.deadly_app import visit
-from worker.deadly_pair_app import stroll
 from worker.processes import supervised
 from worker.station import Station, until
+from worker.stroll_app import stroll
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

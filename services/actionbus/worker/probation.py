@@ -30,17 +30,25 @@ class Suspects:
     def __init__(self, attempts: Attempts) -> None:
         self.turn = asyncio.Lock()  # of the lane that begins some now, or one alone
         self._attempts = attempts
-        self._under_way: set[Attempt] = set()
+        self._under_way: dict[Attempt, Holdings] = {}
 
-    def add(self, attempt: Attempt) -> None:
-        """Count one in, for as long as it is not answered for good."""
-        self._under_way.add(attempt)
+    def add(self, attempt: Attempt, holdings: Holdings) -> None:
+        """Count one in, until its end is on record. ``holdings``: those of its lane."""
+        self._under_way[attempt] = holdings
 
     async def ended(self) -> None:
-        """Wait until every suspect is answered for good: one that only returned would be counted again all the same."""
+        """Wait until every suspect is answered for good, and that is on record: any other would be counted again."""
         while self._under_way:
             await asyncio.sleep(PAUSE_SECONDS)
-            self._under_way = {each for each in self._under_way if self._attempts.holds(each)}
+            over = [each for each in self._under_way if not self._attempts.holds(each)]
+            try:
+                for holdings in {self._under_way[each] for each in over}:
+                    await holdings.commit()
+            except Unavailable as error:
+                _log.warning("it is not on record yet what has ended", reason=str(error))
+                continue
+            for each in over:
+                del self._under_way[each]
 
 
 class Probation:
@@ -104,7 +112,7 @@ class Probation:
             elif attempt.claims[0] in begun:
                 self._waiting.remove(attempt)
                 self._start(attempt)
-                self._suspects.add(attempt)
+                self._suspects.add(attempt, self._holdings)
         if not begun:
             await asyncio.sleep(PAUSE_SECONDS)
 
