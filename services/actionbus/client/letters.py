@@ -162,9 +162,11 @@ class Letters:
         self._known(topic, await self.topics())
         # Whoever settles a letter of this topic too is fenced from here on, and what it had open is ended: so what is
         # read now stays true until the commit.
-        producer = TransactionalProducer(self._connection, f"{topic}.settling", limits=self._limits)
+        own = [(topic, each) for each in range(await self._cluster.partitions(topic))]
+        producer = TransactionalProducer(self._connection, f"{topic}.settling", limits=self._limits, own=own)
         await producer.start()
         try:
+            await producer.clear(self._origins(topic))
             await self._catch_up(topic, partition)
             letter = await self.find(topic, partition, offset)
             if wanted.request_id and letter.settlement == wanted:
@@ -179,6 +181,13 @@ class Letters:
             raise Unavailable(f"nobody knows whether it was {kind.value}, ask again: {doubt}") from doubt
         finally:
             await producer.close()
+
+    def _origins(self, topic: str) -> tuple[str, ...]:
+        """The topics that letters of a topic are sent to once more."""
+        if topic == self._topics.dead_letters:
+            return self._topics.requests, self._topics.results
+        before, after = self._topics.action_dead_letters("*").split("*")
+        return (self._topics.commands(topic.removeprefix(before).removesuffix(after)),)
 
     async def _catch_up(self, topic: str, partition: int) -> None:
         """Wait until everything that lies in a partition may be read.

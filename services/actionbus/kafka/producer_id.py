@@ -1,6 +1,7 @@
 """How a producer gets the identity by which brokers tell its duplicates, and a successor's writes, apart."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,11 +26,16 @@ class ProducerIdentity:
 NOBODY: Final = ProducerIdentity(producer_id=-1, epoch=-1, transactional=False)
 
 
+Look = Callable[[], Awaitable[None]]
+"""To be done right before an id is asked for, each time."""
+
+
 async def take(
     brokers: cluster.Cluster,
     transactional_id: str | None,
     *,
     timeout_ms: int = clients.TRANSACTION_TIMEOUT_MS,
+    look: Look | None = None,
 ) -> ProducerIdentity:
     """A new identity, or a new epoch of a transactional id, which fences its earlier holders.
 
@@ -42,6 +48,8 @@ async def take(
         async with asyncio.timeout(TAKE_SECONDS):
             while True:
                 try:
+                    if look is not None:
+                        await look()
                     reply = await _ask(brokers, request, transactional_id)
                 except cluster.Silence as error:
                     last = outcomes.failure(error, what)

@@ -15,7 +15,7 @@ from aiokafka.protocol.offset import OffsetRequest
 from actionbus.contracts.errors import ActionbusError, PositionLost, Unavailable
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.contracts.records import InRecord
-from actionbus.kafka import clients, cluster, outcomes, pages
+from actionbus.kafka import clients, cluster, offsets, outcomes, pages
 from actionbus.kafka.batches import Partition
 from actionbus.kafka.connection import Connection
 
@@ -27,9 +27,7 @@ PEEKS: Final = 16  # batches of markers or aborted records that a look at one re
 PEEK_LANE: Final = "peek"
 PROGRESS_SECONDS: Final = 60.0  # how long a read to the end may stand still
 _EARLIEST: Final = -2
-_LATEST: Final = -1
 _NO_RECORD: Final = -1
-_CONSUMER: Final = -1  # as replica id: no broker asks
 
 
 class PartitionReader:
@@ -71,7 +69,7 @@ class PartitionReader:
 
         With read_committed that is the last stable offset: it stands before the first open transaction.
         """
-        return await self._offset((topic, partition), _LATEST)
+        return await self._offset((topic, partition), offsets.LATEST)
 
     async def since(self, topic: str, partition: int, time_ms: int) -> int:
         """The offset of the first record written at or after a time, or the end; raises as `end` does."""
@@ -83,24 +81,7 @@ class PartitionReader:
 
         ``committed``: as seen by readers of committed records, or of all; None: as this reader sees them.
         """
-        level = int(self._committed if committed is None else committed)
-        parts: defaultdict[int, defaultdict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
-        for topic, partition in places:
-            parts[await self._cluster.find_leader(topic, partition)][topic].append((partition, _LATEST))
-        found: dict[Partition, int] = {}
-        for node, topics in parts.items():
-            try:
-                reply = await self._cluster.send(node, OffsetRequest(_CONSUMER, level, list(topics.items())))
-            except cluster.Silence:
-                await self._cluster.refresh()
-                continue
-            for topic, answers in reply.topics:
-                for partition, code, _time, offset in (answer[:4] for answer in answers):
-                    if code == outcomes.NONE:
-                        found[topic, partition] = int(offset)
-                    elif code in outcomes.RETRIABLE_FETCH:
-                        await self._cluster.refresh()
-        return found
+        return await offsets.ends(self._cluster, places, committed=self._committed if committed is None else committed)
 
     async def written_at(self, topic: str, partition: int, start: int, end: int) -> int | None:
         """When the first record between two offsets was written, epoch milliseconds.
@@ -265,7 +246,7 @@ class PartitionReader:
     async def _offset(self, place: Partition, which: int) -> int:
         topic, partition = place
         what = f"asking for offsets of topic {topic}, partition {partition}"
-        request = OffsetRequest(_CONSUMER, int(self._committed), [(topic, [(partition, which)])])
+        request = OffsetRequest(offsets.CONSUMER, int(self._committed), [(topic, [(partition, which)])])
         last: ActionbusError = Unavailable(what)
         try:
             async with asyncio.timeout(PROGRESS_SECONDS):

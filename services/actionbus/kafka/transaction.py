@@ -16,13 +16,21 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from enum import Enum
 from typing import Any, Final
 
+import structlog
 from aiokafka.client import ConnectionGroup
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest
 
-from actionbus.contracts.errors import ActionbusError, Doubt, Fenced, InvariantBroken
+from actionbus.contracts.errors import (
+    ActionbusError,
+    Doubt,
+    Fenced,
+    InvariantBroken,
+    TopicMissing,
+    Unavailable,
+)
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
 from actionbus.contracts.records import OutRecord
-from actionbus.kafka import batches, clients, cluster, outcomes, producer_id
+from actionbus.kafka import batches, clients, cluster, markers, outcomes, producer_id
 from actionbus.kafka.batches import Partition
 from actionbus.kafka.connection import Connection
 
@@ -37,6 +45,8 @@ _NOT_NOW: Final = frozenset(
     {outcomes.NOT_COORDINATOR, outcomes.COORDINATOR_LOAD_IN_PROGRESS, outcomes.CONCURRENT_TRANSACTIONS}
 )
 
+_log = structlog.get_logger(__name__)
+
 
 class State(Enum):
     """Where a producer stands."""
@@ -50,7 +60,7 @@ class State(Enum):
 class TransactionalProducer:
     """The holder of one transactional id.
 
-    Calls follow `start (begin append* (commit | abort))* close`. After `Doubt` only `close` is left.
+    Calls follow `start clear? (begin append* (commit | abort))* close`. After `Doubt` only `close` is left.
     """
 
     def __init__(
@@ -61,17 +71,22 @@ class TransactionalProducer:
         limits: Limits = DEFAULT_LIMITS,
         commit_seconds: float = clients.COMMIT_SECONDS,
         ending: Ending | None = None,
+        own: Collection[Partition] = (),
     ) -> None:
+        """``own``: partitions in which nothing of earlier holders may stay open, see `clear`."""
         self.transactional_id = transactional_id
         self._limits = limits
         self._commit_seconds = commit_seconds
         self._ending = ending
+        self._own = own
         self._cluster = cluster.Cluster(connection)
         self._state = State.NEW
         self._coordinator: int | None = None
         self._identity = producer_id.NOBODY
         self._sequences: defaultdict[Partition, int] = defaultdict(int)
         self._waiting: dict[Partition, list[tuple[bytes, int]]] = {}
+        self._before: markers.LastTransaction | None = None  # of earlier holders
+        self._proof: asyncio.Task[list[Partition]] | None = None  # what the last transaction lacks
 
     @property
     def state(self) -> State:
@@ -79,17 +94,32 @@ class TransactionalProducer:
         return self._state
 
     async def start(self) -> None:
-        """Take the transactional id over: when this returns, every earlier holder is fenced and left nothing open.
+        """Take the transactional id over: when this returns, every earlier holder is fenced.
 
-        Raises Unavailable or AccessRefused.
+        What it left open has ended, except where a marker is missing: see `clear`. Raises Unavailable or AccessRefused.
         """
         self._expect(State.NEW)
         await self._cluster.start()
         try:
-            self._identity = await producer_id.take(self._cluster, self.transactional_id)
+            self._identity = await producer_id.take(self._cluster, self.transactional_id, look=self._look)
         except BaseException:
             await self.close()
             raise
+        self._state = State.READY
+
+    async def clear(self, topics: Iterable[str] = ()) -> None:
+        """End what earlier holders left open because markers are missing, as it was decided then.
+
+        ``topics``: besides its own partitions those of others, which are cleared where they answer. Raises Unavailable
+        while one of its own does not answer, or when nobody knows what was decided.
+        """
+        self._expect(State.READY)
+        self._state = State.SPENT
+        try:
+            async with asyncio.timeout(self._commit_seconds):
+                await self._clear(topics)
+        except (*cluster.Silence, TimeoutError, Doubt) as error:
+            raise Unavailable(f"{self._name}: what was left open is not ended yet: {error}") from error
         self._state = State.READY
 
     def begin(self) -> None:
@@ -135,6 +165,7 @@ class TransactionalProducer:
         self._state = State.SPENT  # until it is known to have gone well
         try:
             async with asyncio.timeout(self._commit_seconds):
+                await self._check_marked()
                 await self._add_partitions(waiting)
                 offsets = await self._write(waiting)
                 await (self._end() if self._ending is None else self._ending(waiting.keys(), self._end()))
@@ -142,12 +173,17 @@ class TransactionalProducer:
             raise Doubt(f"{self._name}: no end within {self._commit_seconds:g} s") from error
         for place, parts in waiting.items():
             self._sequences[place] = batches.after(self._sequences[place], sum(count for _, count in parts))
+        missing = markers.missing(self._cluster, self._identity.producer_id, offsets)
+        self._proof = asyncio.get_running_loop().create_task(missing)
         self._state = State.READY
         return offsets
 
     async def close(self) -> None:
         """Close the connections. An open transaction stays open until the next holder or the broker ends it."""
         self._state = State.SPENT
+        if self._proof is not None:
+            self._proof.cancel()
+            await asyncio.gather(self._proof, return_exceptions=True)
         await self._cluster.close()
 
     @property
@@ -157,6 +193,58 @@ class TransactionalProducer:
     def _expect(self, state: State) -> None:
         if self._state is not state:
             raise InvariantBroken(f"producer {self.transactional_id}: {self._state.value}")
+
+    async def _look(self) -> None:
+        """Learn how the last transaction ended, which the takeover makes the coordinator forget.
+
+        It has to wait for partitions that do not answer: one takeover after the other would be for nothing, and the
+        first of them would be the last that knows.
+        """
+        await markers.stable(self._cluster, self._own)
+        found = await markers.last_transaction(self._cluster, self.transactional_id)
+        if found is not None and (self._before is None or found.state != markers.EMPTY):
+            self._before = found  # what the request of a moment ago may have emptied is known from before
+
+    async def _clear(self, topics: Iterable[str]) -> None:
+        before = self._before
+        ids = {self._identity.producer_id} | ({before.producer_id} if before is not None else set())
+        found = await markers.held(self._cluster, ids, self._own, topics)
+        ends = {each: None if before is None else before.committed(each) for each in found}
+        if lost := sorted(each for each, committed in ends.items() if committed is None):
+            _log.error("nobody knows how a transaction was to end", transactional_id=self.transactional_id, open=lost)
+            if any(each.place in self._own for each in lost):
+                raise Unavailable(
+                    f"{self._name} is open in topic {lost[0].place[0]}, partition {lost[0].place[1]}, and nobody knows "
+                    "whether it was to be committed: `actionbus doctor` says how to end it"
+                )
+        for committed in (True, False):
+            if chosen := {each.place: each.offset for each, end in ends.items() if end is committed}:
+                await self._end_again(chosen, committed=committed)
+
+    async def _end_again(self, chosen: Mapping[Partition, int], *, committed: bool) -> None:
+        """Another transaction without a record, whose markers end what is open."""
+        words = {"transactional_id": self.transactional_id, "committed": committed, "partitions": sorted(chosen)}
+        _log.warning("markers of a transaction that has ended are missing and are written now", **words)
+        await self._add_partitions(chosen)
+        await self._end(committed=committed)
+        if still := await markers.missing(self._cluster, self._identity.producer_id, chosen):
+            raise Doubt(f"it stays open in {len(still)} partitions")
+
+    async def _check_marked(self) -> None:
+        """Return when the last transaction has its markers; raises Doubt when it stays open.
+
+        The end of the next one would decide about it as well, and that may be an abort.
+        """
+        proof, self._proof = self._proof, None
+        if proof is None:
+            return
+        try:
+            found = await proof
+        except (*cluster.Silence, Unavailable, TopicMissing) as error:
+            raise Doubt(f"{self._name}: nobody says whether the last one has its markers: {error}") from error
+        if found:
+            topic, partition = found[0]
+            raise Doubt(f"{self._name}: the last one stays open in topic {topic}, partition {partition}")
 
     async def _add_partitions(self, places: Iterable[Partition]) -> None:
         topics: defaultdict[str, list[int]] = defaultdict(list)
@@ -225,9 +313,9 @@ class TransactionalProducer:
             return {}  # all of it stays pending
         return batches.deliveries(reply)
 
-    async def _end(self) -> None:
+    async def _end(self, *, committed: bool = True) -> None:
         request = EndTxnRequest(
-            self.transactional_id, self._identity.producer_id, self._identity.epoch, transaction_result=True
+            self.transactional_id, self._identity.producer_id, self._identity.epoch, transaction_result=committed
         )
         while True:
             reply = await self._ask_coordinator(request)

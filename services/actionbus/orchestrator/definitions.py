@@ -8,6 +8,7 @@ import structlog
 from actionbus.contracts.definitions import WorkflowDefinition
 from actionbus.contracts.errors import DefinitionRefused, RecordUnreadable
 from actionbus.contracts.limits import Limits
+from actionbus.contracts.nodes import EmitNode
 from actionbus.contracts.records import InRecord
 from actionbus.engine.definition import Definition
 from actionbus.engine.schedule import ScheduleDefinition
@@ -53,6 +54,7 @@ class Definitions:
         self._known: dict[tuple[str, str], Definition] = {(built_in.name, built_in.version): built_in}
         self._newest: dict[str, Definition] = {built_in.name: built_in}
         self.actions: set[str] = set()  # of every version that is deployed
+        self.emitted: set[str] = set()  # the topics that they may emit to
 
     @property
     def workflows(self) -> Iterable[str]:
@@ -108,3 +110,5 @@ class Definitions:
         self._known[key] = compiled
         self._newest[compiled.name] = compiled
         self.actions.update(compiled.graph.actions)
+        self.emitted.update(topic for action in compiled.graph.actions.values() for topic in action.emits)
+        self.emitted.update(node.topic for _, node, _ in compiled.graph.nodes() if isinstance(node, EmitNode))

@@ -49,11 +49,15 @@ class KafkaLog:
 
     async def fence(self, shard: int, slot: Slot) -> Writer:
         """Take one transactional id over."""
+        topics = self._topics
+        own = [(topic, shard) for topic in (topics.state, topics.events, topics.dead_letters)]
+        own += [(topics.requests, each) for each in range(await self._cluster.partitions(topics.requests))]
         writer = TransactionalProducer(
             self._connection,
-            self._topics.transactional_id(shard, slot),
+            topics.transactional_id(shard, slot),
             limits=self._limits,
             ending=self._end,
+            own=own,
         )
         try:
             await writer.start()

@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 from actionbus.contracts.records import InRecord, OutRecord
@@ -14,7 +14,15 @@ Place = tuple[str, int]  # topic and partition
 
 
 class Writer(Protocol):
-    """The holder of one of a shard's two transactional ids. Calls follow ``(begin append* commit)* close``."""
+    """The holder of one of a shard's two transactional ids. Calls follow ``clear? (begin append* commit)* close``."""
+
+    async def clear(self, topics: Collection[str]) -> None:
+        """End what earlier holders left open, as it was decided, wherever the log has failed to do so.
+
+        ``topics``: besides those of the installation, which are cleared where they answer. Raises Unavailable where it
+        cannot be done.
+        """
+        ...
 
     def begin(self) -> None:
         """Open a transaction."""
@@ -49,7 +57,7 @@ class Log(Protocol):
     """What a shard may do to the log."""
 
     async def fence(self, shard: int, slot: Slot) -> Writer:
-        """Take one transactional id over: when this returns, every earlier holder is fenced and left nothing open."""
+        """Take one transactional id over: when this returns, every earlier holder is fenced, see `Writer.clear`."""
         ...
 
     async def earliest(self, topic: str, partition: int) -> int:

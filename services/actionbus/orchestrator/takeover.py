@@ -68,6 +68,8 @@ async def take_over(charter: Charter) -> Holding:
         writers.append(await charter.log.fence(charter.shard, "b"))
         crashing.visit(crashing.Point.FENCED_BOTH)
         await charter.definitions.catch_up()
+        for writer in writers:
+            await writer.clear(charter.definitions.emitted)
         with metrics.STATE_RESTORE.time():
             vetting = Vetting(charter.codec)
             try:

@@ -1,7 +1,7 @@
 """A shard's log on a broker in memory. Several owners may use one broker at once, each over a network of its own."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
 from actionbus.contracts.errors import BatchTooLarge, Doubt, Fenced, InvariantBroken, Refused, Unavailable
 from actionbus.contracts.records import InRecord, OutRecord
@@ -23,6 +23,9 @@ class MemoryWriter:
         self._open = False
         self._spent = False
         self._batches: list[tuple[Place, list[OutRecord]]] = []
+
+    async def clear(self, topics: Collection[str]) -> None:
+        """Nothing: this broker writes every marker."""
 
     def begin(self) -> None:
         """Open a transaction; nothing is sent yet."""

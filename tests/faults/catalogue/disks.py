@@ -110,9 +110,7 @@ FAULTS = (
         what="the disk of the only broker filled to the last byte until nothing ends any more, then freed, and the "
         "broker started again where it has ended itself",
         play=_broker,
-        # Not in the suite: Kafka 4.3.0 may complete a transaction that was about to commit when its only broker ended
-        # without writing its markers, and that shard waits for a person: docs/operations.md, ActionbusReadersHeldBack.
-        short=0,
+        short=1,
         each=5,
         published=20,
         full=20,

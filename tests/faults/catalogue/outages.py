@@ -51,9 +51,7 @@ FAULTS = (
         name="all brokers down",
         what="kill -9 of all three brokers, which are back after 60 s",
         play=under_load(_all_down, THREE),
-        # Not in the suite: Kafka 4.3.0 may complete a transaction that was about to commit when its only broker ended
-        # without writing its markers, and that shard waits for a person: docs/operations.md, ActionbusReadersHeldBack.
-        short=0,
+        short=1,
         each=4,
         published=20,
         full=20,

@@ -99,9 +99,7 @@ FAULTS = (
         what="kill -9 of the only broker, the database, every orchestrator and every worker in the same moment; all of "
         "it started again, in any order",
         play=_everything,
-        # Not in the suite: Kafka 4.3.0 may complete a transaction that was about to commit when its only broker ended
-        # without writing its markers, and that shard waits for a person: docs/operations.md, ActionbusReadersHeldBack.
-        short=0,
+        short=1,
         each=5,
         published=20,
         full=20,

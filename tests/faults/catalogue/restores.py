@@ -102,9 +102,7 @@ FAULTS = (
         "the broker boots from the copy with the database as it is; counted is everything but the effects of transfers "
         "that began after the copy, and those have to be in the list of steps in doubt",
         play=copied(Setting()),
-        # Not in the suite: Kafka 4.3.0 may complete a transaction that was about to commit when its only broker ended
-        # without writing its markers, and that shard waits for a person: docs/operations.md, ActionbusReadersHeldBack.
-        short=0,
+        short=1,
         each=5,
         published=20,
         full=20,

@@ -1,0 +1,156 @@
+"""Whether a transaction has really ended where it wrote: each partition needs a marker, and may never get one.
+
+A commit is told of before its markers are written. Apache Kafka 4.3.0 passes over a partition that has no leader when
+its turn comes, and completes the transaction all the same. What was written there then stays open: nobody can read it,
+nor what follows, until the same producer id ends its next transaction there, and that end decides about both.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from aiokafka import errors as kafka
+from aiokafka.client import ConnectionGroup
+
+from actionbus.contracts.errors import AccessRefused, TopicMissing, Unavailable
+from actionbus.kafka import cluster, inquiries, offsets, open_transactions, outcomes
+from actionbus.kafka.batches import Partition
+from actionbus.kafka.open_transactions import Writing
+
+FIRST_PAUSE_SECONDS: Final = 0.002  # markers mostly come within a few milliseconds
+MOST_PAUSE_SECONDS: Final = 0.1
+PATIENCE_SECONDS: Final = 5.0  # below a commit's deadline; after it the partition is asked what holds its readers back
+TOPIC_SECONDS: Final = 2.0  # how long a topic of others may keep a takeover waiting
+TAKES: Final = 3  # so many new epochs a takeover that was interrupted may have cost
+EMPTY: Final = "Empty"  # the id was taken over since its last transaction
+_COMMITTED: Final = "CompleteCommit"
+_ABORTED: Final = "CompleteAbort"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastTransaction:
+    """What the coordinator of a transactional id says of its last transaction."""
+
+    state: str
+    producer_id: int
+    epoch: int
+
+    def committed(self, left: Writing) -> bool | None:
+        """Whether what stays open was committed, or aborted; None: this does not tell.
+
+        Nothing else is begun while something stays open, so the last end that was decided is that one's. A takeover
+        makes a new epoch of an id that has ended, and two of one whose transaction it aborts (KIP-98, KIP-360).
+        """
+        if left.producer_id != self.producer_id:
+            return None
+        newer = self.epoch - left.epoch
+        if self.state == _COMMITTED and 0 <= newer <= TAKES:
+            return True
+        if self.state == _ABORTED and 0 <= newer <= TAKES:
+            return False
+        return True if self.state == EMPTY and newer == 1 else None
+
+
+async def last_transaction(brokers: cluster.Cluster, transactional_id: str) -> LastTransaction | None:
+    """What is known of the last transaction of an id; None where nobody knows or tells, as with a new one.
+
+    Raises one of `cluster.Silence`, or AccessRefused or Unavailable where the coordinator cannot be found.
+    """
+    node = await brokers.coordinator("transaction", transactional_id)
+    request = inquiries.DescribeTransactions([transactional_id])
+    try:
+        reply: Any = await brokers.send(node, request, lane=ConnectionGroup.COORDINATION)
+    except kafka.IncompatibleBrokerVersion:
+        return None
+    ((code, _id, state, _timeout, _began, producer_id, epoch, _topics, _),) = reply.transactions
+    if kafka.for_code(code).retriable:
+        raise kafka.for_code(code)
+    return LastTransaction(state=state, producer_id=producer_id, epoch=epoch) if code == outcomes.NONE else None
+
+
+async def stable(brokers: cluster.Cluster, places: Collection[Partition]) -> dict[Partition, int]:
+    """Up to where partitions can be read, as far as they are there; raises Unavailable while one does not answer."""
+    there = await _there(brokers, places)
+    found = await offsets.ends(brokers, there, committed=True)
+    if silent := sorted(set(there) - found.keys()):
+        raise Unavailable(f"no broker answers for topic {silent[0][0]}, partition {silent[0][1]}")
+    return found
+
+
+async def held(
+    brokers: cluster.Cluster, producer_ids: Collection[int], own: Collection[Partition], topics: Iterable[str]
+) -> list[Writing]:
+    """What producers have open in partitions and in whole topics.
+
+    Raises Unavailable where a partition does not answer; a topic is passed over as far as it does not. Raises one of
+    `cluster.Silence` besides.
+    """
+    read = await stable(brokers, own) | await offsets.ends(brokers, await _led(brokers, topics), committed=True)
+    written = await offsets.ends(brokers, read, committed=False)
+    return await left_open(brokers, producer_ids, [each for each in read if read[each] < written.get(each, math.inf)])
+
+
+async def _there(brokers: cluster.Cluster, places: Iterable[Partition]) -> list[Partition]:
+    """The partitions that there are; a topic may be gone, and then nothing is open in it."""
+    found: list[Partition] = []
+    for topic, partition in places:
+        with contextlib.suppress(TopicMissing):
+            found += [(topic, partition)] if partition < await brokers.partitions(topic) else []
+    return found
+
+
+async def _led(brokers: cluster.Cluster, topics: Iterable[str]) -> list[Partition]:
+    """The partitions that have a leader; a topic that is not there, or that nobody tells of, is left out."""
+    found: list[Partition] = []
+    for topic in topics:
+        with contextlib.suppress(TopicMissing, AccessRefused, Unavailable):
+            count = await brokers.partitions(topic, within=TOPIC_SECONDS)
+            found += [(topic, each) for each in range(count) if brokers.leader(topic, each) is not None]
+    return found
+
+
+async def left_open(
+    brokers: cluster.Cluster, producer_ids: Collection[int], places: Collection[Partition]
+) -> list[Writing]:
+    """What producers have open in these partitions; where nobody answers, or may ask, nothing is found.
+
+    Raises one of `cluster.Silence`, Unavailable or TopicMissing.
+    """
+    found: list[Writing] = []
+    for topic in sorted({topic for topic, _ in places}):
+        try:
+            writing = await open_transactions.writing(brokers, [each for each in places if each[0] == topic])
+        except AccessRefused as error:
+            _log.warning("whose transaction is open cannot be seen", topic=topic, reason=str(error))
+        except kafka.IncompatibleBrokerVersion:
+            return []
+        else:
+            found += [each for each in writing if each.producer_id in producer_ids]
+    return found
+
+
+async def missing(brokers: cluster.Cluster, producer_id: int, written: Mapping[Partition, int]) -> list[Partition]:
+    """Wait until a transaction has its markers; where it stays open although there was much time.
+
+    ``written``: its first offset in each partition. A partition that nobody answers for is waited for. Raises one of
+    `cluster.Silence`, Unavailable or TopicMissing.
+    """
+    clock, pause, left = asyncio.get_running_loop().time, FIRST_PAUSE_SECONDS, dict(written)
+    patience = clock() + PATIENCE_SECONDS
+    while True:
+        seen = await offsets.ends(brokers, left, committed=True)
+        left = {place: first for place, first in left.items() if seen.get(place, -1) <= first}
+        if left and clock() >= patience:
+            if found := await left_open(brokers, {producer_id}, left.keys() & seen.keys()):
+                return [each.place for each in found]
+            left = {place: first for place, first in left.items() if place not in seen}  # somebody else's is open there
+        if not left:
+            return []
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, MOST_PAUSE_SECONDS)
