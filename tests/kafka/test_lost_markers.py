@@ -202,7 +202,7 @@ async def test_topics_of_others_are_cleared_as_well(outage):
 
 async def test_a_holder_begins_nothing_before_its_last_markers_stand(outage):
     """Else the abort of the next transaction would take a committed one back."""
-    assert "the last one" in str(outage.doubt)
+    assert "the last transaction" in str(outage.doubt)
     async with outage.taken("live") as producer:
         await producer.clear()
         assert await outage.written(producer, "live") == ["first", "last"]

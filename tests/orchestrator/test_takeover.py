@@ -188,6 +188,43 @@ async def test_late_markers_delay_a_takeover_and_spoil_nothing() -> None:
     world.judge()
 
 
+CLEARED = "            await writer.clear(charter.definitions.emitted)\n"
+
+
+@pytest.mark.parametrize("cleared", [True, False])
+async def test_what_stays_open_of_a_dead_owner_is_ended_before_anything_is_read(cleared: bool) -> None:
+    """The log has completed a commit and told no reader of it: the next owner does, or waits for a person for ever."""
+    with contextlib.nullcontext() if cleared else mutated("actionbus.orchestrator.takeover", (CLEARED, "            pass\n")):
+        world = World()
+        first = await _served(world)
+        world.broker.loses_markers = True
+        world.start("r1")
+        await world.settle()
+        await first.crash()
+        world.broker.loses_markers = False
+        second = world.owner("second").start()
+        await world.settle()
+        assert (second.shard.stage is Stage.SERVING) == cleared
+        if cleared:
+            await world.finish()
+            world.judge()
+
+
+async def test_an_owner_whose_commit_stays_open_begins_anew() -> None:
+    """Nobody reads what it wrote, so it may not go on as if all were well: also when it has nothing to write."""
+    world = World()
+    first = await _served(world)
+    world.broker.loses_markers = True
+    world.start("r1")
+    await world.settle()
+    assert first.shard.stage is not Stage.SERVING
+    assert "stays open" in first.shard.reason
+    world.broker.loses_markers = False
+    await world.finish()
+    assert world.runs()["r1"].status is RunStatus.COMPLETED
+    world.judge()
+
+
 async def test_timers_go_by_the_brokers_time_and_survive_their_owner() -> None:
     """A retry that fell due while nobody served is made at once by the next owner, and once."""
     world = World(attempts=2)

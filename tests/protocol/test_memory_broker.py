@@ -96,6 +96,37 @@ def test_markers_may_be_late(broker: MemoryBroker) -> None:
     assert _values(broker) == ["one"]
 
 
+@pytest.mark.parametrize("committed", [True, False])
+def test_markers_may_be_lost(broker: MemoryBroker, committed: bool) -> None:
+    """Nobody reads what was written then, nor what follows, until a clear ends it as it was decided."""
+    epoch = broker.init("id")
+    _write(broker, epoch, "one")
+    broker.loses_markers = True
+    broker.end("id", epoch, commit=committed)
+    broker.loses_markers = False
+    broker.append(PLACE, [_record("two")])
+    broker.write_markers()
+    assert _values(broker) == []
+    epoch = broker.init("id")
+    assert _values(broker) == []
+    assert broker.left("id")
+    broker.clear("id", epoch)
+    assert _values(broker) == (["one", "two"] if committed else ["two"])
+    assert not broker.left("id")
+
+
+def test_the_next_end_decides_about_what_was_left_open(broker: MemoryBroker) -> None:
+    """As a partition knows a producer and not its transactions."""
+    epoch = broker.init("id")
+    _write(broker, epoch, "one")
+    broker.loses_markers = True
+    broker.end("id", epoch, commit=True)
+    broker.loses_markers = False
+    _write(broker, epoch, "two")
+    broker.init("id")
+    assert _values(broker) == []
+
+
 def test_what_cannot_be_written_is_refused(broker: MemoryBroker) -> None:
     """Topics that are missing or closed, batches that are too large, offsets that are gone."""
     with pytest.raises(TopicMissing):

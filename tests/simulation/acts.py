@@ -84,10 +84,11 @@ class Jump:
 
 @dataclass(frozen=True)
 class Markers:
-    """The markers of ended transactions are late for a while."""
+    """The markers of transactions that end in a while are late, or are never written."""
 
     at_ms: int
     for_ms: int
+    lost: bool = False
 
 
 @dataclass(frozen=True)

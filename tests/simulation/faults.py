@@ -36,7 +36,7 @@ def fault(dice: Dice, orchestrators: tuple[str, ...], workers: tuple[str, ...]) 
         case "jump":
             return [Jump(_soon(dice), dice.one_of(-5_000, -50, 50, 5_000, 60_000))]
         case "markers":
-            return [Markers(_soon(dice), dice.number(1, 400))]
+            return [Markers(_soon(dice), dice.number(1, 400), lost=dice.one_of(True, False))]
         case "doubt":  # a process that does not know what became of a request ends soon after it
             trouble = _trouble(dice, who)
             return [trouble, _end(dice, who, trouble.kind, trouble.number, dice.number(0, dice.one_of(3, 12)))]

@@ -37,6 +37,12 @@ BREAKAGES: dict[str, breakages.Changes] = {
         (TAKEOVER, FENCE_B, ""),
         (TAKEOVER, RESTORE, RESTORE + FENCE_B.removeprefix("    ")),
     ),
+    "what stays open is not ended": ((TAKEOVER, "await writer.clear(charter.definitions.emitted)", "pass"),),
+    "an owner goes on when its last transaction stays open": (
+        ("actionbus.testing.log", "        self.check()\n", ""),
+        (TENURE, "            self._holding.check()\n", ""),
+    ),
+    "nobody looks whether the last transaction stays open": ((TENURE, "            self._holding.check()\n", ""),),
     "the position is not where the state is": (
         (
             BATCH,

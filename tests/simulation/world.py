@@ -174,7 +174,7 @@ class World:
         self._troubles.clear()
         self._since.clear()
         self._ends.clear()
-        self.broker.markers_wait = False
+        self.broker.markers_wait = self.broker.loses_markers = False
         self.broker.write_markers()
 
     # What is noticed
@@ -309,9 +309,12 @@ class World:
             case Jump(by_ms=by_ms):
                 self.tell("broker", "its clock jumps by", by_ms)
                 self.broker.skew_ms += by_ms
-            case Markers(for_ms=for_ms):
-                self.tell("broker", "markers are late")
-                self.broker.markers_wait = True
+            case Markers(for_ms=for_ms, lost=lost):
+                self.tell("broker", "markers are lost" if lost else "markers are late")
+                if lost:
+                    self.broker.loses_markers = True
+                else:
+                    self.broker.markers_wait = True
                 self.loop.later(for_ms, self._markers)
             case Move():
                 self._move(act)
@@ -323,7 +326,7 @@ class World:
         self.broker.append((self.topics.definitions, 0), [workflows.record(self.codec, definition)])
 
     def _markers(self) -> None:
-        self.broker.markers_wait = False
+        self.broker.markers_wait = self.broker.loses_markers = False
         self.broker.write_markers()
 
     def _move(self, act: Move) -> None:

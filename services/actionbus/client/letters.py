@@ -177,6 +177,7 @@ class Letters:
             await carry_out(producer, letter)
             producer.append(topic, partition, [dead_letters.settling(wanted)])
             await producer.commit()
+            await producer.marked()
         except Doubt as doubt:
             raise Unavailable(f"nobody knows whether it was {kind.value}, ask again: {doubt}") from doubt
         finally:

@@ -8,7 +8,7 @@ nor what follows, until the same producer id ends its next transaction there, an
 import asyncio
 import contextlib
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import structlog
 from aiokafka import errors as kafka
 from aiokafka.client import ConnectionGroup
 
-from actionbus.contracts.errors import AccessRefused, TopicMissing, Unavailable
+from actionbus.contracts.errors import AccessRefused, ActionbusError, Doubt, TopicMissing, Unavailable
 from actionbus.kafka import cluster, inquiries, offsets, open_transactions, outcomes
 from actionbus.kafka.batches import Partition
 from actionbus.kafka.open_transactions import Writing
@@ -154,3 +154,42 @@ async def missing(brokers: cluster.Cluster, producer_id: int, written: Mapping[P
             return []
         await asyncio.sleep(pause)
         pause = min(2 * pause, MOST_PAUSE_SECONDS)
+
+
+class Proof:
+    """That a transaction has its markers, as far as that is known by now; it is looked for from the beginning."""
+
+    def __init__(
+        self, brokers: cluster.Cluster, producer_id: int, written: Mapping[Partition, int], alarm: Callable[[], None]
+    ) -> None:
+        """``alarm``: called when there is none, see `missing` for the rest."""
+        self._alarm = alarm
+        self._search = asyncio.get_running_loop().create_task(missing(brokers, producer_id, written))
+        self._search.add_done_callback(self._found)
+
+    def check(self) -> None:
+        """Raise Doubt when it is known that there is none."""
+        if self._search.done():
+            self._judge()
+
+    async def wait(self) -> None:
+        """Return when it is there; raises Doubt when there is none."""
+        await asyncio.wait([self._search])
+        self._judge()
+
+    async def close(self) -> None:
+        """Stop looking."""
+        self._search.cancel()
+        await asyncio.gather(self._search, return_exceptions=True)
+
+    def _found(self, search: "asyncio.Task[list[Partition]]") -> None:
+        if not search.cancelled() and (search.exception() is not None or search.result()):
+            self._alarm()
+
+    def _judge(self) -> None:
+        try:
+            found = self._search.result()
+        except (*cluster.Silence, ActionbusError) as error:
+            raise Doubt(f"nobody says whether the last transaction has its markers: {error}") from error
+        if found:
+            raise Doubt(f"the last transaction stays open in topic {found[0][0]}, partition {found[0][1]}")

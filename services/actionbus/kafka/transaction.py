@@ -25,7 +25,6 @@ from actionbus.contracts.errors import (
     Doubt,
     Fenced,
     InvariantBroken,
-    TopicMissing,
     Unavailable,
 )
 from actionbus.contracts.limits import DEFAULT_LIMITS, Limits
@@ -86,7 +85,8 @@ class TransactionalProducer:
         self._sequences: defaultdict[Partition, int] = defaultdict(int)
         self._waiting: dict[Partition, list[tuple[bytes, int]]] = {}
         self._before: markers.LastTransaction | None = None  # of earlier holders
-        self._proof: asyncio.Task[list[Partition]] | None = None  # what the last transaction lacks
+        self._proof: markers.Proof | None = None  # of the last transaction
+        self._alarm: Callable[[], None] = lambda: None
 
     @property
     def state(self) -> State:
@@ -165,7 +165,7 @@ class TransactionalProducer:
         self._state = State.SPENT  # until it is known to have gone well
         try:
             async with asyncio.timeout(self._commit_seconds):
-                await self._check_marked()
+                await self.marked()
                 await self._add_partitions(waiting)
                 offsets = await self._write(waiting)
                 await (self._end() if self._ending is None else self._ending(waiting.keys(), self._end()))
@@ -173,17 +173,32 @@ class TransactionalProducer:
             raise Doubt(f"{self._name}: no end within {self._commit_seconds:g} s") from error
         for place, parts in waiting.items():
             self._sequences[place] = batches.after(self._sequences[place], sum(count for _, count in parts))
-        missing = markers.missing(self._cluster, self._identity.producer_id, offsets)
-        self._proof = asyncio.get_running_loop().create_task(missing)
+        self._proof = markers.Proof(self._cluster, self._identity.producer_id, offsets, self._alarm)
         self._state = State.READY
         return offsets
+
+    def watch(self, alarm: Callable[[], None]) -> None:
+        """Call this when a transaction turns out to lack a marker; `check` tells of it then."""
+        self._alarm = alarm
+
+    def check(self) -> None:
+        """Raise Doubt when it is known that the last transaction lacks a marker: nothing else will bring it."""
+        if self._proof is not None:
+            self._proof.check()
+
+    async def marked(self) -> None:
+        """Return when the last transaction has its markers; raises Doubt when it lacks one.
+
+        The end of the next one would decide about both, and that may be an abort.
+        """
+        if self._proof is not None:
+            await self._proof.wait()
 
     async def close(self) -> None:
         """Close the connections. An open transaction stays open until the next holder or the broker ends it."""
         self._state = State.SPENT
         if self._proof is not None:
-            self._proof.cancel()
-            await asyncio.gather(self._proof, return_exceptions=True)
+            await self._proof.close()
         await self._cluster.close()
 
     @property
@@ -229,22 +244,6 @@ class TransactionalProducer:
         await self._end(committed=committed)
         if still := await markers.missing(self._cluster, self._identity.producer_id, chosen):
             raise Doubt(f"it stays open in {len(still)} partitions")
-
-    async def _check_marked(self) -> None:
-        """Return when the last transaction has its markers; raises Doubt when it stays open.
-
-        The end of the next one would decide about it as well, and that may be an abort.
-        """
-        proof, self._proof = self._proof, None
-        if proof is None:
-            return
-        try:
-            found = await proof
-        except (*cluster.Silence, Unavailable, TopicMissing) as error:
-            raise Doubt(f"{self._name}: nobody says whether the last one has its markers: {error}") from error
-        if found:
-            topic, partition = found[0]
-            raise Doubt(f"{self._name}: the last one stays open in topic {topic}, partition {partition}")
 
     async def _add_partitions(self, places: Iterable[Partition]) -> None:
         topics: defaultdict[str, list[int]] = defaultdict(list)

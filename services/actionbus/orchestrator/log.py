@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 from actionbus.contracts.records import InRecord, OutRecord
@@ -46,6 +46,14 @@ class Writer(Protocol):
         Raises Doubt for every other outcome, and then only ``close`` is left. A refusal that would come back for the
         same records is the doubt's ``__cause__``.
         """
+        ...
+
+    def watch(self, alarm: Callable[[], None]) -> None:
+        """Call this when a transaction that was committed turns out to stay open; `check` tells of it then."""
+        ...
+
+    def check(self) -> None:
+        """Raise Doubt when it is known that the last transaction stays open: nothing but a `clear` ends it."""
         ...
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ first transaction is always on A, the side that lost A can commit nothing, whate
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +28,8 @@ from actionbus.orchestrator.vetting import Vetting, ahead
 from actionbus.process import crashing, metrics
 
 FIRST_SHARD: Final = 0
+TIME_TRIES: Final = 1_000
+TIME_TRY_MS: Final = 5
 PAUSE_EVERY: Final = 1_000  # runs, so that a large shard does not stop the others of this process
 
 _log = structlog.get_logger(__name__)
@@ -45,6 +47,16 @@ class Holding:
     tally: Tally
     backlog: Backlog
     undispatched: list[WorkflowRun] = field(default_factory=list[WorkflowRun])
+
+    def watch(self, alarm: Callable[[], None]) -> None:
+        """Call this when `check` has something to tell."""
+        for writer in self.writers:
+            writer.watch(alarm)
+
+    def check(self) -> None:
+        """Raise Doubt when a transaction of this owner is committed and stays open."""
+        for writer in self.writers:
+            writer.check()
 
     async def close(self) -> None:
         """Let go of all of it."""
@@ -252,3 +264,13 @@ async def _look_at_runs(holding: Holding, after_ms: int, vetting: Vetting) -> No
             holding.queues.note(holding.store.read(value))
         if number % PAUSE_EVERY == 0:
             await asyncio.sleep(0)
+
+
+async def written_at(charter: Charter, mark: Mark) -> int:
+    """The broker's time of the position that was just written; its marker may take a moment to become visible."""
+    for _ in range(TIME_TRIES):
+        async for found in charter.log.read(charter.topics.state, charter.shard, mark.offset):
+            if found[0].offset == mark.offset:
+                return found[0].timestamp_ms
+        await charter.clock.sleep(TIME_TRY_MS)
+    raise Unavailable("the position record that was just written cannot be read")

@@ -10,11 +10,11 @@ from typing import Final
 
 import structlog
 
-from actionbus.contracts.errors import BatchTooLarge, Doubt, InvariantBroken, Unavailable
+from actionbus.contracts.errors import BatchTooLarge, Doubt, InvariantBroken
 from actionbus.contracts.positions import ShardPosition
 from actionbus.contracts.run import WorkflowRun
 from actionbus.orchestrator import batch as batches
-from actionbus.orchestrator import control, reconcile
+from actionbus.orchestrator import control, reconcile, takeover
 from actionbus.orchestrator.admissions import Admissions
 from actionbus.orchestrator.batch import Batch
 from actionbus.orchestrator.charter import Charter
@@ -31,13 +31,10 @@ from actionbus.orchestrator.progress import Progress
 from actionbus.orchestrator.quarantine import Quarantine
 from actionbus.orchestrator.reconcile import Reconciler
 from actionbus.orchestrator.store import Mark
-from actionbus.orchestrator.takeover import Holding
 from actionbus.process import crashing, metrics
 
 LAST_ACKNOWLEDGEMENTS_MS: Final = 2_000  # how long a release waits for commands to be acknowledged
 QUIET_MS: Final = 1_000  # how long a position that nobody waits for may stay unwritten
-TIME_TRIES: Final = 1_000
-TIME_TRY_MS: Final = 5
 
 _log = structlog.get_logger(__name__)
 
@@ -45,13 +42,14 @@ _log = structlog.get_logger(__name__)
 class Tenure:
     """What one owner remembers of a shard, and does with it."""
 
-    def __init__(self, charter: Charter, holding: Holding, quarantine: Quarantine) -> None:
+    def __init__(self, charter: Charter, holding: takeover.Holding, quarantine: Quarantine) -> None:
         self._charter = charter
         self._holding = holding
         self._quarantine = quarantine
         position = holding.position
         self._dispatching = Dispatching(position.dispatched_through)
         self._wake = asyncio.Event()
+        holding.watch(self._wake.set)
         self._dispatcher = Dispatcher(charter, self._dispatching, self._wake.set)
         self._time = BrokerTime(charter.clock, position.latest_time)
         self._reconciler = Reconciler(charter, self._dispatcher, self._time)
@@ -106,7 +104,7 @@ class Tenure:
         batch = batches.seal(self._charter, fold, self._position(fold))
         mark = await self._write(batch)
         self._settle(fold, batch, mark)
-        self._time.see(await self._written_at(mark))
+        self._time.see(await takeover.written_at(self._charter, mark))
         crashing.visit(crashing.Point.FIRST_COMMITTED)
         self._dispatcher.publish(again)
         _log.info(
@@ -120,6 +118,7 @@ class Tenure:
         while True:
             self._wake.clear()
             intake.check()
+            self._holding.check()
             if self._flight is not None and self._flight.done():
                 fold = self._land(fold, intake)
             if not self._stopping:
@@ -314,15 +313,6 @@ class Tenure:
             latest_time=self._time.latest,
             owner=self._charter.owner,
         )
-
-    async def _written_at(self, mark: Mark) -> int:
-        """The broker's time of the position that was just written; its marker may take a moment to become visible."""
-        for _ in range(TIME_TRIES):
-            async for found in self._charter.log.read(self._charter.topics.state, self._charter.shard, mark.offset):
-                if found[0].offset == mark.offset:
-                    return found[0].timestamp_ms
-            await self._charter.clock.sleep(TIME_TRY_MS)
-        raise Unavailable("the position record that was just written cannot be read")
 
     def _let_go(self) -> bool:
         """Whether a release need wait no longer: every command is acknowledged, or has had its time."""

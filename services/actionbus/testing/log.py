@@ -1,7 +1,7 @@
 """A shard's log on a broker in memory. Several owners may use one broker at once, each over a network of its own."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 
 from actionbus.contracts.errors import BatchTooLarge, Doubt, Fenced, InvariantBroken, Refused, Unavailable
 from actionbus.contracts.records import InRecord, OutRecord
@@ -23,9 +23,18 @@ class MemoryWriter:
         self._open = False
         self._spent = False
         self._batches: list[tuple[Place, list[OutRecord]]] = []
+        self._alarm: Callable[[], None] = lambda: None
 
-    async def clear(self, topics: Collection[str]) -> None:
-        """Nothing: this broker writes every marker."""
+    async def clear(self, topics: Collection[str]) -> None:  # noqa: ARG002 - it knows where it wrote
+        """Write the markers that are missing."""
+        if not self._broker.left(self._id):
+            return
+        try:
+            await self._network.send("clear", self._slot, lambda: self._broker.clear(self._id, self._epoch))
+        except Silence:
+            raise Unavailable(f"{self._id}: no answer") from None
+        if self._broker.left(self._id):
+            raise Unavailable(f"{self._id}: the last one stays open")
 
     def begin(self) -> None:
         """Open a transaction; nothing is sent yet."""
@@ -56,6 +65,7 @@ class MemoryWriter:
         self._open, self._spent = False, True
         offsets: dict[Place, int] = {}
         places = {place for place, _ in self._batches}
+        self.check()
         try:
             await self._network.send("add", self._slot, lambda: self._broker.add(self._id, self._epoch, places))
             for place, records in self._batches:
@@ -69,7 +79,18 @@ class MemoryWriter:
         except Refused as error:
             raise Doubt(f"{self._id}: {error}") from error
         self._spent = False
+        if self._broker.left(self._id):
+            asyncio.get_running_loop().call_soon(self._alarm)
         return offsets
+
+    def watch(self, alarm: Callable[[], None]) -> None:
+        """Call this when a transaction stays open."""
+        self._alarm = alarm
+
+    def check(self) -> None:
+        """Raise Doubt when the last one stays open."""
+        if self._broker.left(self._id):
+            raise Doubt(f"{self._id}: the last one stays open")
 
     async def close(self) -> None:
         """Let go; what is open stays open."""

@@ -29,6 +29,7 @@ class Transaction:
     """One transaction; its records point to it."""
 
     ending: Ending = Ending.OPEN
+    lost: bool = False  # whether its markers were never written, nor ever will be by themselves
     places: set[Place] = field(default_factory=set[Place])
 
 
@@ -50,13 +51,15 @@ class Holder:
     epoch: int = -1
     open: Transaction | None = None
     last: Ending | None = None
+    left: list[Transaction] = field(default_factory=list[Transaction])  # ended without their markers
 
 
 class MemoryBroker:
     """Topics, and the coordinator of transactions. Every call takes effect at once; delays are the network's business.
 
     ``verifies``: a record for a transaction that is not open is refused, as brokers do since KIP-890 part 1; without it
-    the record opens a transaction that nobody has begun.
+    the record opens a transaction that nobody has begun. While it ``loses_markers``, transactions end without any, as
+    where partitions have no leader for a moment.
     """
 
     def __init__(self, *, verifies: bool = True, largest_batch: int = 1_048_588) -> None:
@@ -66,6 +69,7 @@ class MemoryBroker:
         self.time_ms = 1_750_000_000_000
         self.forbidden: set[str] = set()
         self.markers_wait = False
+        self.loses_markers = False
         self.groups: dict[tuple[str, str], int] = {}  # group and topic: the offset it has committed
         self.activity = 0
         self._topics: dict[str, int] = {}
@@ -136,9 +140,21 @@ class MemoryBroker:
         for stored in self._stored.values():
             for each in stored:
                 each.marked = each.marked or (
-                    each.transaction is not None and each.transaction.ending is not Ending.OPEN
+                    each.transaction is not None
+                    and each.transaction.ending is not Ending.OPEN
+                    and not each.transaction.lost
                 )
         self._moved()
+
+    def left(self, transactional_id: str) -> bool:
+        """Whether a transaction of the id has ended without its markers."""
+        return bool(self._holders[transactional_id].left)
+
+    def clear(self, transactional_id: str, epoch: int) -> None:
+        """Write the markers that are missing: to the broker another transaction, which has no record."""
+        holder = self._holder(transactional_id, epoch)
+        for transaction in [] if self.loses_markers else holder.left:
+            self._mark(holder, transaction, transaction.ending)
 
     def truncate(self, place: Place, start: int) -> None:
         """Remove the records below an offset, as retention does."""
@@ -152,7 +168,8 @@ class MemoryBroker:
         """The offset after the last record that a reader of committed records may see: the last stable offset."""
         stored = self._stored[place]
         for each in stored:
-            if each.transaction is not None and (each.transaction.ending is Ending.OPEN or not each.marked):
+            by = each.transaction
+            if by is not None and (by.ending is Ending.OPEN or by.lost or not each.marked):
                 return each.offset
         return len(stored)
 
@@ -206,12 +223,23 @@ class MemoryBroker:
     def _end(self, holder: Holder, ending: Ending) -> None:
         transaction = holder.open
         assert transaction is not None  # noqa: S101 - both callers have looked
-        transaction.ending, holder.open, holder.last = ending, None, ending
+        holder.open, holder.last = None, ending
+        if self.loses_markers:
+            transaction.ending, transaction.lost = ending, True
+            holder.left.append(transaction)
+        else:
+            for each in [*holder.left, transaction]:  # a marker ends whatever the producer has open in the partition
+                self._mark(holder, each, ending)
+        self._moved()
+
+    def _mark(self, holder: Holder, transaction: Transaction, ending: Ending) -> None:
+        transaction.ending, transaction.lost = ending, False
+        holder.left = [each for each in holder.left if each is not transaction]
         for place in transaction.places:
+            offset = len(self._stored[place])
             if self.markers_wait:
                 for each in self._stored[place]:
                     each.marked = each.marked and each.transaction is not transaction
-            offset = len(self._stored[place])
             self._stored[place].append(Stored(offset=offset, timestamp_ms=self.time_ms, record=None, transaction=None))
         self._moved()
 

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
-Kind = Literal["fence", "add", "write", "end", "publish", "read"]
+Kind = Literal["fence", "clear", "add", "write", "end", "publish", "read"]
 
 
 class Fate(Enum):
