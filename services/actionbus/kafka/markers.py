@@ -21,7 +21,7 @@ from actionbus.kafka import cluster, inquiries, offsets, open_transactions, outc
 from actionbus.kafka.batches import Partition
 from actionbus.kafka.open_transactions import Writing
 
-FIRST_PAUSE_SECONDS: Final = 0.002  # markers mostly come within a few milliseconds
+FIRST_PAUSE_SECONDS: Final = 0.004  # markers mostly come within it, and the id is not used again before
 MOST_PAUSE_SECONDS: Final = 0.1
 PATIENCE_SECONDS: Final = 5.0  # below a commit's deadline; after it the partition is asked what holds its readers back
 TOPIC_SECONDS: Final = 2.0  # how long a topic of others may keep a takeover waiting
@@ -144,6 +144,8 @@ async def missing(brokers: cluster.Cluster, producer_id: int, written: Mapping[P
     clock, pause, left = asyncio.get_running_loop().time, FIRST_PAUSE_SECONDS, dict(written)
     patience = clock() + PATIENCE_SECONDS
     while True:
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, MOST_PAUSE_SECONDS)
         seen = await offsets.ends(brokers, left, committed=True)
         left = {place: first for place, first in left.items() if seen.get(place, -1) <= first}
         if left and clock() >= patience:
@@ -152,8 +154,6 @@ async def missing(brokers: cluster.Cluster, producer_id: int, written: Mapping[P
             left = {place: first for place, first in left.items() if place not in seen}  # somebody else's is open there
         if not left:
             return []
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, MOST_PAUSE_SECONDS)
 
 
 class Proof:
