@@ -192,9 +192,13 @@ CLEARED = "            await writer.clear(charter.definitions.emitted)\n"
 
 
 @pytest.mark.parametrize("cleared", [True, False])
-async def test_what_stays_open_of_a_dead_owner_is_ended_before_anything_is_read(cleared: bool) -> None:
+async def test_what_stays_open_of_a_dead_owner_is_ended_before_anything_is_read(*, cleared: bool) -> None:
     """The log has completed a commit and told no reader of it: the next owner does, or waits for a person for ever."""
-    with contextlib.nullcontext() if cleared else mutated("actionbus.orchestrator.takeover", (CLEARED, "            pass\n")):
+    with (
+        contextlib.nullcontext()
+        if cleared
+        else mutated("actionbus.orchestrator.takeover", (CLEARED, "            pass\n"))
+    ):
         world = World()
         first = await _served(world)
         world.broker.loses_markers = True

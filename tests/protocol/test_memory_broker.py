@@ -97,7 +97,7 @@ def test_markers_may_be_late(broker: MemoryBroker) -> None:
 
 
 @pytest.mark.parametrize("committed", [True, False])
-def test_markers_may_be_lost(broker: MemoryBroker, committed: bool) -> None:
+def test_markers_may_be_lost(broker: MemoryBroker, *, committed: bool) -> None:
     """Nobody reads what was written then, nor what follows, until a clear ends it as it was decided."""
     epoch = broker.init("id")
     _write(broker, epoch, "one")

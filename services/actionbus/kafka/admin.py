@@ -4,6 +4,7 @@ The library's admin client forgets SASL, so the requests are sent here. What the
 decided here. noida-db, the broker for development, answers all of it, but takes any setting and obeys few.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
@@ -146,13 +147,22 @@ class Admin:
                 await self._cluster.find_leader(plan.name, partition)
 
     async def delete_topics(self, names: Sequence[str]) -> None:
-        """Remove topics with all their records; raises TopicMissing or another refusal."""
+        """Remove topics with all their records and return when they are told of no more.
+
+        Raises TopicMissing or another refusal, or Unavailable when they are told of for long.
+        """
         reply = await self._ask_controller(
             DeleteTopicsRequest(list(names), clients.REQUEST_TIMEOUT_MS), "deleting topics"
         )
         for name, code in reply.topic_error_codes:
             if code != outcomes.NONE:
                 raise outcomes.refusal(code, f"deleting topic {name}")
+        try:
+            async with asyncio.timeout(clients.REQUEST_TIMEOUT_MS / 1000):
+                while await self._told(names):  # noqa: ASYNC110 - no event tells
+                    await asyncio.sleep(clients.RETRY_BACKOFF_MS / 1000)
+        except TimeoutError as error:
+            raise Unavailable(f"deleting topics: some of {', '.join(names)} are still told of") from error
 
     async def alter_topics(self, settings: Mapping[str, Mapping[str, str]]) -> None:
         """Set single settings of topics; all others stay as they are. Raises a refusal."""
@@ -187,6 +197,11 @@ class Admin:
             )
             for member_id, client_id, host, _metadata, assignment in members
         ]
+
+    async def _told(self, names: Sequence[str]) -> bool:
+        """Whether a broker tells of any of these topics: each hears of a deletion in its own time."""
+        reply = await self._ask(MetadataRequest(None), "the topics")
+        return bool({name for _code, name, *_ in reply.topics} & {*names})
 
     async def _settings(
         self, kind: int, names_of: Sequence[str], *, names: list[str] | None = None, node: int | None = None
