@@ -209,13 +209,14 @@ async def test_a_holder_begins_nothing_before_its_last_markers_stand(outage):
 
 
 async def test_a_missing_marker_is_told_from_somebody_elses_open_transaction(outage, monkeypatch):
-    """Both hold readers back; only the holder of the id has to care."""
-    monkeypatch.setattr(markers, "PATIENCE_SECONDS", 0.0)
+    """Both hold readers back; only the holder of the id has to wait, and to care."""
     place = outage.places["unknown"]
     async with Cluster(outage.connection) as brokers:
         found = await markers.last_transaction(brokers, outage.ids["unknown"])
-        assert await markers.missing(brokers, found.producer_id, {place: 0}) == [place]
+        monkeypatch.setattr(markers, "PATIENCE_SECONDS", SECONDS)
         assert await markers.missing(brokers, found.producer_id + 1_000_000, {place: 0}) == []
+        monkeypatch.setattr(markers, "PATIENCE_SECONDS", 0.0)
+        assert await markers.missing(brokers, found.producer_id, {place: 0}) == [place]
 
 
 async def test_an_id_is_not_taken_over_while_a_partition_of_it_does_not_answer(outage):

@@ -23,7 +23,8 @@ from actionbus.kafka.open_transactions import Writing
 
 FIRST_PAUSE_SECONDS: Final = 0.004  # markers mostly come within it, and the id is not used again before
 MOST_PAUSE_SECONDS: Final = 0.1
-PATIENCE_SECONDS: Final = 5.0  # below a commit's deadline; after it the partition is asked what holds its readers back
+LOOK_SECONDS: Final = 0.1  # then a partition is asked who holds its readers back: it may be somebody else
+PATIENCE_SECONDS: Final = 5.0  # how long markers may take to come; below a commit's deadline
 TOPIC_SECONDS: Final = 2.0  # how long a topic of others may keep a takeover waiting
 TAKES: Final = 3  # so many new epochs a takeover that was interrupted may have cost
 EMPTY: Final = "Empty"  # the id was taken over since its last transaction
@@ -93,7 +94,8 @@ async def held(
     """
     read = await stable(brokers, own) | await offsets.ends(brokers, await _led(brokers, topics), committed=True)
     written = await offsets.ends(brokers, read, committed=False)
-    return await left_open(brokers, producer_ids, [each for each in read if read[each] < written.get(each, math.inf)])
+    found, _ = await left_open(brokers, [each for each in read if read[each] < written.get(each, math.inf)])
+    return [each for each in found if each.producer_id in producer_ids]
 
 
 async def _there(brokers: cluster.Cluster, places: Iterable[Partition]) -> list[Partition]:
@@ -116,23 +118,22 @@ async def _led(brokers: cluster.Cluster, topics: Iterable[str]) -> list[Partitio
 
 
 async def left_open(
-    brokers: cluster.Cluster, producer_ids: Collection[int], places: Collection[Partition]
-) -> list[Writing]:
-    """What producers have open in these partitions; where nobody answers, or may ask, nothing is found.
+    brokers: cluster.Cluster, places: Collection[Partition]
+) -> tuple[list[Writing], frozenset[Partition]]:
+    """What is open in these partitions, and those of which it is not told.
 
     Raises one of `cluster.Silence`, Unavailable or TopicMissing.
     """
     found: list[Writing] = []
+    untold: set[Partition] = set()
     for topic in sorted({topic for topic, _ in places}):
+        asked = [each for each in places if each[0] == topic]
         try:
-            writing = await open_transactions.writing(brokers, [each for each in places if each[0] == topic])
-        except AccessRefused as error:
-            _log.warning("whose transaction is open cannot be seen", topic=topic, reason=str(error))
-        except kafka.IncompatibleBrokerVersion:
-            return []
-        else:
-            found += [each for each in writing if each.producer_id in producer_ids]
-    return found
+            found += await open_transactions.writing(brokers, asked)
+        except (AccessRefused, kafka.IncompatibleBrokerVersion) as error:
+            _log.info("it is not told whose transactions are open", topic=topic, reason=str(error))
+            untold.update(asked)
+    return found, frozenset(untold)
 
 
 async def missing(brokers: cluster.Cluster, producer_id: int, written: Mapping[Partition, int]) -> list[Partition]:
@@ -142,18 +143,20 @@ async def missing(brokers: cluster.Cluster, producer_id: int, written: Mapping[P
     `cluster.Silence`, Unavailable or TopicMissing.
     """
     clock, pause, left = asyncio.get_running_loop().time, FIRST_PAUSE_SECONDS, dict(written)
-    patience = clock() + PATIENCE_SECONDS
-    while True:
+    began = clock()
+    while left:
         await asyncio.sleep(pause)
         pause = min(2 * pause, MOST_PAUSE_SECONDS)
         seen = await offsets.ends(brokers, left, committed=True)
         left = {place: first for place, first in left.items() if seen.get(place, -1) <= first}
-        if left and clock() >= patience:
-            if found := await left_open(brokers, {producer_id}, left.keys() & seen.keys()):
-                return [each.place for each in found]
-            left = {place: first for place, first in left.items() if place not in seen}  # somebody else's is open there
-        if not left:
-            return []
+        if left and clock() - began >= LOOK_SECONDS:
+            found, untold = await left_open(brokers, left.keys() & seen.keys())
+            mine = {each.place for each in found if each.producer_id == producer_id}
+            if mine and clock() - began >= PATIENCE_SECONDS:
+                return sorted(mine)
+            others = {each.place for each in found} - mine | untold
+            left = {place: first for place, first in left.items() if place not in others}
+    return []
 
 
 class Proof:
