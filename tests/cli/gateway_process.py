@@ -5,8 +5,8 @@ import time
 import urllib.error
 import urllib.request
 
-from cli.installed import COMMAND, READY_SECONDS, Dev
-from support.apache_kafka import die_with_me
+from cli.installed import READY_SECONDS, Dev
+from support import commands
 from support.ports import free_ports
 
 
@@ -15,7 +15,7 @@ class ReadSide:
 
     def __init__(self, dev: Dev) -> None:
         self._dev = dev
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[commands.Begun | subprocess.Popen[bytes]] = []
         self._log = dev.folder / "read-side.log"
         self.port, self._probes = free_ports(2)
 
@@ -36,21 +36,14 @@ class ReadSide:
         for process in self._processes:
             process.wait()
 
-    def _begun(self, name: str, probes: int) -> subprocess.Popen[bytes]:
+    def _begun(self, name: str, probes: int) -> commands.Begun | subprocess.Popen[bytes]:
         environment = self._dev.variables() | {
             "ACTIONBUS_HTTP_PORT": str(probes),
             "ACTIONBUS_GATEWAY_PORT": str(self.port),
             "ACTIONBUS_VISIBILITY_URL": f"sqlite+aiosqlite:///{self._dev.folder / '.actionbus/dev' / 'visibility.db'}",
         }
         with self._log.open("ab") as log:
-            return subprocess.Popen(
-                [*COMMAND, "run", name],
-                cwd=self._dev.folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_me,  # noqa: PLW1509 - prctl alone is safe after fork
-            )
+            return commands.begin("run", name, env=environment, cwd=self._dev.folder, log=log.fileno())
 
     def _until(self, address: str) -> None:
         deadline = time.monotonic() + READY_SECONDS

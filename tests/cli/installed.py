@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from support import commands
-from support.apache_kafka import die_with_me
-from support.commands import COMMAND
+from support.commands import COMMAND, die_with_parent
 from support.ports import free_ports
 
 READY_SECONDS = 240.0
@@ -54,7 +53,7 @@ class Dev:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_me,  # noqa: PLW1509 - prctl alone is safe after fork
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - prctl alone is safe after fork
             )
         self.until(self.ready)
 

@@ -17,7 +17,7 @@ from actionbus.kafka.producer import IdempotentProducer
 from actionbus.provisioner.dashboards import files
 from deploy import watched
 from integration.installation import Installation
-from support.apache_kafka import die_with_me
+from support.commands import die_with_parent
 from support.ports import free_ports
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -155,7 +155,7 @@ def _prometheus(program, folder, port, ports):
             ],
             stdout=log,
             stderr=subprocess.STDOUT,
-            preexec_fn=die_with_me,  # noqa: PLW1509 - prctl alone is safe after fork
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - prctl alone is safe after fork
         )
 
 

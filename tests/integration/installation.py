@@ -12,8 +12,6 @@ from pathlib import Path
 
 from actionbus.kafka.connection import Connection
 from support import commands
-from support.apache_kafka import die_with_me
-from support.commands import COMMAND
 from support.ports import free_ports
 
 READY_SECONDS = 240.0
@@ -44,20 +42,14 @@ class Service:
     environment: dict[str, str]
     folder: Path
     port: int = 0
-    process: subprocess.Popen[bytes] | None = None
+    process: commands.Begun | subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it on a fresh probe port; its output is appended to one log per service. Call it in the main thread."""
         (self.port,) = free_ports(1)
         with (self.folder / f"{self.name}.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*COMMAND, *self.command],
-                env=self.environment | {"ACTIONBUS_HTTP_PORT": str(self.port)},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-                preexec_fn=die_with_me,  # noqa: PLW1509 - prctl alone is safe after fork
-            )
+            environment = self.environment | {"ACTIONBUS_HTTP_PORT": str(self.port)}
+            self.process = commands.begin(*self.command, env=environment, cwd=self.folder, log=log.fileno())
 
     @property
     def pid(self) -> int:

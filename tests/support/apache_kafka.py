@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from support import kafka_jars
+from support.commands import die_with_parent
 from support.ports import free_ports
 
 START_SECONDS = 600.0  # ends a hang; a busy machine needs minutes
@@ -196,7 +197,7 @@ class ApacheKafka:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 env=os.environ | self.environment,
-                preexec_fn=die_with_me,  # noqa: PLW1509 - no threads touch the child between fork and exec
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - no threads touch the child between fork and exec
             )
 
     def _properties(self, node: Node) -> str:
@@ -268,15 +269,6 @@ def _prepare(folder: Path) -> None:
     finally:
         cluster.stop()
     shutil.rmtree(folder / "once")
-
-
-def die_with_me() -> None:
-    """Ask Linux to kill this child when its parent dies; elsewhere do nothing."""
-    import ctypes
-    import signal
-
-    if os.uname().sysname == "Linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
 
 
 @contextmanager

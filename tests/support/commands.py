@@ -1,11 +1,12 @@
-"""Commands without the wait for their imports: each is a process of its own, forked from one that has imported the command line.
+"""Commands and services without the wait for their imports: each is a process of its own, forked from one that has them.
 
 Most of the time of a command goes into imports, and they are the same each time. What is forked gets its arguments, its
-environment, its folder and its streams, runs ``main``, and ends as any process does. Whatever is killed, interrupted or
-started with Python's own variables is tested with ``python -m actionbus.cli.main``.
+environment, its folder and its streams, runs ``main``, and ends as any process does: by itself, by a signal, or with
+whoever tests. What is started with variables of Python or of the loader is ``python -m actionbus.cli.main``.
 """
 
 import atexit
+import contextlib
 import gc
 import json
 import os
@@ -21,6 +22,7 @@ COMMAND = [sys.executable, "-m", "actionbus.cli.main"]
 MOST_BYTES = 150_000  # of arguments and environment: what a socket takes at once
 IMPORTED_SECONDS = 240.0  # the first waits for the imports
 STREAMS = 3  # in, out, errors
+OF_THE_START = ("LD_PRELOAD", "PYTHONPATH")  # what a fork comes too late for
 _ORIGIN: "list[Origin]" = []  # one for a process that tests, made when it is needed
 
 
@@ -28,18 +30,39 @@ def run(
     *arguments: str, env: dict[str, str], cwd: Path, timeout: float, stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, as ``subprocess.run`` does with ``capture_output``; raises TimeoutExpired."""
-    if not _ORIGIN:
-        _ORIGIN.append(Origin())
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         given.write((stdin or "").encode())
         given.seek(0)
         request = {"arguments": arguments, "env": env, "cwd": str(cwd)}
-        code = _ORIGIN[0].fork(request, [each.fileno() for each in (given, out, errors)], timeout)
+        begun = Begun(
+            [*COMMAND, *arguments], *_origin().begin(request, [each.fileno() for each in (given, out, errors)])
+        )
+        try:
+            code = begun.wait(timeout)
+        except subprocess.TimeoutExpired:
+            begun.kill()
+            raise
         said = []
         for each in (out, errors):
             each.seek(0)
             said.append(each.read().decode())
     return subprocess.CompletedProcess([*COMMAND, *arguments], code, *said)
+
+
+def begin(*arguments: str, env: dict[str, str], cwd: Path, log: int) -> "Begun | subprocess.Popen[bytes]":
+    """Start a service; what it says goes to a file descriptor. Call it in the main thread."""
+    if any(env.get(each) != os.environ.get(each) for each in OF_THE_START):
+        return subprocess.Popen(
+            [*COMMAND, *arguments],
+            env=env,
+            stdout=log,
+            stderr=log,
+            cwd=cwd,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - prctl alone is safe after fork
+        )
+    with Path(os.devnull).open() as nothing:
+        request = {"arguments": arguments, "env": env, "cwd": str(cwd)}
+        return Begun([*COMMAND, *arguments], *_origin().begin(request, [nothing.fileno(), log, log]))
 
 
 def run_anew(*arguments: str, env: dict[str, str], cwd: Path, timeout: float) -> subprocess.CompletedProcess[str]:
@@ -67,26 +90,72 @@ class Origin:
         self._channel.close()
         self._process.wait()
 
-    def fork(self, request: dict, streams: list[int], timeout: float) -> int:
-        """Run a command on these streams; its exit code, negative for the signal that ended it."""
+    def begin(self, request: dict, streams: list[int]) -> tuple[int, int]:
+        """Begin a command on these streams; its process id, and a pipe that will tell its exit code."""
         answer, theirs = os.pipe()
-        try:
-            text = json.dumps(request).encode()
-            assert len(text) < MOST_BYTES
-            socket.send_fds(self._channel, [text], [*streams, theirs])
-            os.close(theirs)
-            pid = _number(answer, IMPORTED_SECONDS)
-            assert pid is not None, "no command can be started: what stands on standard error says why"
-            code = _number(answer, timeout)
+        text = json.dumps(request).encode()
+        assert len(text) < MOST_BYTES
+        socket.send_fds(self._channel, [text], [*streams, theirs])
+        os.close(theirs)
+        pid = _number(answer, IMPORTED_SECONDS)
+        assert pid is not None, "no command can be started: what stands on standard error says why"
+        return pid, answer
+
+
+def _origin() -> Origin:
+    if not _ORIGIN:
+        _ORIGIN.append(Origin())
+    return _ORIGIN[0]
+
+
+class Begun:
+    """A process that was forked, as much of a `subprocess.Popen` as tests need of one."""
+
+    def __init__(self, args: list[str], pid: int, answer: int) -> None:
+        self.args = args
+        self.pid = pid
+        self.returncode: int | None = None
+        self._answer = answer
+
+    def poll(self) -> int | None:
+        """Its exit code, negative for the signal that ended it; None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, once it has ended; raises TimeoutExpired."""
+        if self.returncode is None:
+            code = _number(self._answer, timeout)
             if code is None:
-                os.kill(pid, signal.SIGKILL)
-                raise subprocess.TimeoutExpired([*COMMAND, *request["arguments"]], timeout)
-            return code
-        finally:
-            os.close(answer)
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self.returncode = code
+            os.close(self._answer)
+        return self.returncode
+
+    def kill(self) -> None:
+        """End it as kill -9 does."""
+        self._signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
 
-def _number(pipe: int, seconds: float) -> int | None:
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies; elsewhere do nothing."""
+    import ctypes
+
+    if os.uname().sysname == "Linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
+
+
+def _number(pipe: int, seconds: float | None) -> int | None:
     """The next number out of a pipe; None when it does not come in time, or never."""
     text = b""
     while not text.endswith(b"\n"):
@@ -116,8 +185,11 @@ def _serve(channel: socket.socket) -> bool:
 def _wait_for_own(answer: int) -> bool:
     """Fork a command, tell its process id and how it ended; True in the command."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    die_with_parent()
     pid = os.fork()
-    if pid:
+    if not pid:
+        die_with_parent()
+    else:
         os.write(answer, b"%d\n" % pid)
         _, status = os.waitpid(pid, 0)
         os.write(answer, b"%d\n" % os.waitstatus_to_exitcode(status))
@@ -137,6 +209,10 @@ def _become(request: dict, descriptors: list[int]) -> None:
 
 
 if __name__ == "__main__":
+    import actionbus.gateway.service
+    import actionbus.orchestrator.service
+    import actionbus.projector.service
+    import actionbus.worker.service  # noqa: F401 - for those that are forked
     from actionbus.cli import main
 
     gc.freeze()

@@ -111,7 +111,7 @@ class TransactionalProducer:
         """End what earlier holders left open because markers are missing, as it was decided then.
 
         ``topics``: besides its own partitions those of others, which are cleared where they answer. Raises Unavailable
-        while one of its own does not answer, or when nobody knows what was decided.
+        while one of its own does not answer, or when nobody knows what was decided; or Fenced.
         """
         self._expect(State.READY)
         self._state = State.SPENT
@@ -119,6 +119,8 @@ class TransactionalProducer:
             async with asyncio.timeout(self._commit_seconds):
                 await self._clear(topics)
         except (*cluster.Silence, TimeoutError, Doubt) as error:
+            if isinstance(error, Fenced):
+                raise
             raise Unavailable(f"{self._name}: what was left open is not ended yet: {error}") from error
         self._state = State.READY
 

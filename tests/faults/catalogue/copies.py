@@ -22,7 +22,8 @@ from actionbus.kafka.reader import PartitionReader
 from faults import copier
 from faults.fault import Fault, Outcome
 from faults.ground import Ground
-from support.apache_kafka import ApacheKafka, die_with_me
+from support.apache_kafka import ApacheKafka
+from support.commands import die_with_parent
 from support.topics import settled, values_by_library
 
 PARTITIONS = 2
@@ -47,7 +48,7 @@ class Process:
     async def start(self) -> None:
         """Start it, also one that was ended."""
         self._process = await asyncio.create_subprocess_exec(
-            *self.command, stdout=asyncio.subprocess.PIPE, env=self.environment, preexec_fn=die_with_me
+            *self.command, stdout=asyncio.subprocess.PIPE, env=self.environment, preexec_fn=die_with_parent
         )
         self._listening = asyncio.create_task(self._listen())
 
