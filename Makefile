@@ -6,7 +6,7 @@ SHELL := /bin/sh
 
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 4
+JOBS ?= 3
 FIND_PYTHON = for each in "$$PYTHON" python3.11 python3.12 python3.13 python3 python; do \
 	  [ -n "$$each" ] && "$$each" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
 	    && { "$$each" -c 'import sys; print(sys.executable)'; exit 0; }; \
@@ -31,7 +31,7 @@ demo: $(VENV)/.run  ## Sign up a list of users while processes are killed; KAFKA
 	@$(BIN)/python examples/signup_demo/run.py $(if $(KAFKA),--kafka $(KAFKA)) $(DEMO_FLAGS)
 
 # Files are shared out to processes, what takes long first; each process has brokers and databases of its own.
-test: $(VENV)/.test  ## Run every test, JOBS=4 files at a time; what a machine lacks is skipped visibly, with CI=true it is an error.
+test: $(VENV)/.test  ## Run every test, JOBS=3 files at a time; what a machine lacks is skipped visibly, with CI=true it is an error.
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
 test-unit: $(VENV)/.test  ## Run the tests that need no broker and no database.

@@ -103,7 +103,7 @@ async def test_a_transaction_that_no_coordinator_knows_is_named_with_the_command
     (found,) = await _findings(own.bootstrap, prefix)
     assert found.level is Level.PROBLEM
     (offset,) = re.findall(rf"^{topic}, partition 0: readers see nothing from offset (\d+) on", found.found)
-    assert "it never ends" in found.found
+    assert "it never ends" in found.advice
     command = found.advice.partition("kafka-transactions.sh ")[2]
     assert command.endswith(f"abort --topic {topic} --partition 0 --start-offset {offset}")
     java = [*apache_kafka._java(128), "org.apache.kafka.tools.TransactionsCommand", *command.split()]

@@ -74,8 +74,10 @@ def outage(apache_kafka_3):
 async def _outage(kafka) -> Outage:
     connection = Connection(bootstrap_servers=kafka.bootstrap)
     node, dead, ended = kafka.nodes[0], asyncio.Event(), asyncio.Event()
-    async with Cluster(connection) as brokers, asyncio.timeout(SECONDS * 2):
-        places = {case: await _place(connection, brokers, case, node.number) for case in (*COMMITTED, *ABORTED)}
+    async with Cluster(connection) as brokers, Admin(connection) as admin, asyncio.timeout(SECONDS * 2):
+        while len((await admin.describe_cluster()).brokers) < len(kafka.nodes):  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(PAUSE)  # a broker takes connections before partitions are placed on it
+        places = {case: await _place(admin, brokers, case, node.number) for case in (*COMMITTED, *ABORTED)}
         ids = {case: await _id(brokers, case, node.number) for case in places}
         producers = {case: TransactionalProducer(connection, ids[case], commit_seconds=SECONDS) for case in places}
         ready = asyncio.Semaphore(0)
@@ -124,12 +126,11 @@ async def _outage(kafka) -> Outage:
     return Outage(connection=connection, places=places, ids=ids, doubt=doubt.value, refusal=refusal.value)
 
 
-async def _place(connection, brokers, case, number):
+async def _place(admin, brokers, case, number):
     """A partition with one copy, on that node."""
     name = f"lost-{case}"
-    async with Admin(connection) as admin:
-        plan = TopicPlan(name=name, partitions=3, replication=1, settings={"min.insync.replicas": "1"})
-        await admin.create_topics([plan])
+    plan = TopicPlan(name=name, partitions=3, replication=1, settings={"min.insync.replicas": "1"})
+    await admin.create_topics([plan])
     for partition in range(3):
         if await brokers.find_leader(name, partition) == number:
             return name, partition

@@ -194,8 +194,9 @@ class Examination:
             return Finding(
                 check=_OPEN,
                 level=Level.PROBLEM,
-                found=f"{where}; no coordinator knows the transaction of producer {found.producer_id}: it never ends",
-                advice="what was written in it has to count as aborted; end it: kafka-transactions.sh "
+                found=f"{where}; no coordinator knows the transaction of producer {found.producer_id}",
+                advice="an orchestrator ends what its shard has left open; if it is still there after a minute, "
+                "it never ends: let what was written in it count as aborted, kafka-transactions.sh "
                 f"--bootstrap-server {brokers} abort --topic {found.topic} --partition {found.partition} "
                 f"--start-offset {found.offset}",
             )
