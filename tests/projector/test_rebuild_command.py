@@ -8,9 +8,10 @@ from sqlalchemy import case, func, select, update
 
 from actionbus.visibility import generations
 from actionbus.visibility.tables import EVENTS, GENERATIONS, RUNS
-from integration.installation import COMMAND, Installation
+from integration.installation import Installation
 from projector import looking, traffic
 from projector.conftest import projecting
+from support.commands import COMMAND
 
 ENDED_SECONDS = 240.0
 RUNS_WRITTEN = 1_700  # of six events each: enough that it says how far it is

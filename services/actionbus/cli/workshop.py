@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from actionbus.cli import output, session
-from actionbus.contracts.errors import ActionbusError
+from actionbus.contracts.errors import ActionbusError, Unavailable
 from actionbus.contracts.topics import Topics
 from actionbus.kafka.admin import Admin, TopicPlan
 from actionbus.process.settings import Settings
@@ -19,6 +19,7 @@ from actionbus.worker.service import Worker
 
 SHARDS: Final = 4  # of a new installation, unless a setting says another number
 BY: Final = "actionbus dev"
+AGAIN_SECONDS: Final = 1.0
 
 
 class Workshop:
@@ -70,9 +71,20 @@ class Workshop:
 
     def _start(self, made: Worker) -> None:
         self._stop = asyncio.Event()
-        self._worker = made
-        self._work = asyncio.create_task(self._worker.serve(self._stop))
+        self._work = asyncio.create_task(self._serve(made, self._stop))
         self._work.add_done_callback(_tell)
+
+    async def _serve(self, worker: Worker, stop: asyncio.Event) -> None:
+        """Work until it is to stop; a broker that does not answer is waited for, as it may only be busy."""
+        while not stop.is_set():
+            self._worker = worker
+            try:
+                return await worker.serve(stop)
+            except Unavailable as error:
+                output.note(f"the worker begins again: {error}")
+            await asyncio.sleep(AGAIN_SECONDS)
+            worker = self._made(self.found)
+        return None
 
     async def _provide(self, found: Registry) -> None:
         settings, connection = self._settings, session.connection(self._settings)
