@@ -8,6 +8,7 @@ nor what follows, until the same producer id ends its next transaction there, an
 import asyncio
 import contextlib
 import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -96,6 +97,28 @@ async def held(
     written = await offsets.ends(brokers, read, committed=False)
     found, _ = await left_open(brokers, [each for each in read if read[each] < written.get(each, math.inf)])
     return [each for each in found if each.producer_id in producer_ids]
+
+
+def decided(
+    found: Iterable[Writing], last: LastTransaction | None, own: Collection[Partition]
+) -> dict[bool, dict[Partition, int]]:
+    """Where what is open was committed (True), and where aborted, with its first offset there.
+
+    Raises Unavailable when nobody knows it of one of its own; of others that is only said.
+    """
+    ends: defaultdict[bool, dict[Partition, int]] = defaultdict(dict)
+    for each in found:
+        committed = None if last is None else last.committed(each)
+        if committed is not None:
+            ends[committed][each.place] = each.offset
+            continue
+        where = f"a transaction is open in topic {each.place[0]}, partition {each.place[1]}"
+        if each.place in own:
+            raise Unavailable(
+                f"{where}, and nobody knows whether it was to be committed: `actionbus doctor` says how to end it"
+            )
+        _log.error(f"{where}, and nobody knows how to end it", producer_id=each.producer_id)
+    return ends
 
 
 async def _there(brokers: cluster.Cluster, places: Iterable[Partition]) -> list[Partition]:

@@ -226,17 +226,8 @@ class TransactionalProducer:
         before = self._before
         ids = {self._identity.producer_id} | ({before.producer_id} if before is not None else set())
         found = await markers.held(self._cluster, ids, self._own, topics)
-        ends = {each: None if before is None else before.committed(each) for each in found}
-        if lost := sorted(each for each, committed in ends.items() if committed is None):
-            _log.error("nobody knows how a transaction was to end", transactional_id=self.transactional_id, open=lost)
-            if any(each.place in self._own for each in lost):
-                raise Unavailable(
-                    f"{self._name} is open in topic {lost[0].place[0]}, partition {lost[0].place[1]}, and nobody knows "
-                    "whether it was to be committed: `actionbus doctor` says how to end it"
-                )
-        for committed in (True, False):
-            if chosen := {each.place: each.offset for each, end in ends.items() if end is committed}:
-                await self._end_again(chosen, committed=committed)
+        for committed, chosen in markers.decided(found, before, self._own).items():
+            await self._end_again(chosen, committed=committed)
 
     async def _end_again(self, chosen: Mapping[Partition, int], *, committed: bool) -> None:
         """Another transaction without a record, whose markers end what is open."""
