@@ -15,14 +15,12 @@ LAST = 32
 
 def faults(first: int, last: int = LAST):
     """The marks of a test of the faults with these numbers, ``T01`` being the first."""
+    chosen = [each for each in FAULTS.values() if each.short and first <= int(each.id[1:3]) <= last]
 
     def marked(test):
         for mark in (pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(1_800)):
             test = mark(test)
-        return pytest.mark.parametrize("fault", [_case(each) for each in FAULTS.values() if _within(each)])(test)
-
-    def _within(fault: Fault) -> bool:
-        return bool(fault.short) and first <= int(fault.id[1:3]) <= last
+        return pytest.mark.parametrize("fault", [_case(each) for each in chosen])(test)
 
     return marked
 

@@ -48,6 +48,9 @@ class Broker(MemoryBroker):
         if ending is Ending.COMMITTED and written:
             with self._world.judging():
                 self._world.judge.committed(written)
+
+    def _mark(self, holder, transaction, ending) -> None:
+        super()._mark(holder, transaction, ending)
         for place in transaction.places:
             for stirred in self._watching[place]:
                 stirred.set()

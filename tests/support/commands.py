@@ -33,14 +33,12 @@ def run(
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         given.write((stdin or "").encode())
         given.seek(0)
-        request = {"arguments": arguments, "env": env, "cwd": str(cwd)}
-        begun = Begun(
-            [*COMMAND, *arguments], *_origin().begin(request, [each.fileno() for each in (given, out, errors)])
-        )
+        begun = _forked(arguments, env, cwd, [each.fileno() for each in (given, out, errors)])
         try:
             code = begun.wait(timeout)
         except subprocess.TimeoutExpired:
             begun.kill()
+            begun.wait()
             raise
         said = []
         for each in (out, errors):
@@ -61,8 +59,7 @@ def begin(*arguments: str, env: dict[str, str], cwd: Path, log: int) -> "Begun |
             preexec_fn=die_with_parent,  # noqa: PLW1509 - prctl alone is safe after fork
         )
     with Path(os.devnull).open() as nothing:
-        request = {"arguments": arguments, "env": env, "cwd": str(cwd)}
-        return Begun([*COMMAND, *arguments], *_origin().begin(request, [nothing.fileno(), log, log]))
+        return _forked(arguments, env, cwd, [nothing.fileno(), log, log])
 
 
 def run_anew(*arguments: str, env: dict[str, str], cwd: Path, timeout: float) -> subprocess.CompletedProcess[str]:
@@ -102,10 +99,11 @@ class Origin:
         return pid, answer
 
 
-def _origin() -> Origin:
+def _forked(arguments: tuple[str, ...], env: dict[str, str], cwd: Path, streams: list[int]) -> "Begun":
     if not _ORIGIN:
         _ORIGIN.append(Origin())
-    return _ORIGIN[0]
+    request = {"arguments": arguments, "env": env, "cwd": str(cwd)}
+    return Begun([*COMMAND, *arguments], *_ORIGIN[0].begin(request, streams))
 
 
 class Begun:
@@ -186,8 +184,7 @@ def _wait_for_own(answer: int) -> bool:
     """Fork a command, tell its process id and how it ended; True in the command."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     die_with_parent()
-    pid = os.fork()
-    if not pid:
+    if (pid := os.fork()) == 0:
         die_with_parent()
     else:
         os.write(answer, b"%d\n" % pid)

@@ -79,12 +79,13 @@ class Workshop:
         while not stop.is_set():
             self._worker = worker
             try:
-                return await worker.serve(stop)
+                await worker.serve(stop)
             except Unavailable as error:
                 output.note(f"the worker begins again: {error}")
+            else:
+                return
             await asyncio.sleep(AGAIN_SECONDS)
             worker = self._made(self.found)
-        return None
 
     async def _provide(self, found: Registry) -> None:
         settings, connection = self._settings, session.connection(self._settings)

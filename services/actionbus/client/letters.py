@@ -95,7 +95,7 @@ class Letters:
 
     async def topics(self) -> list[str]:
         """The topics of dead letters that exist, also those of actions that nothing uses any more."""
-        before, after = self._topics.action_dead_letters("*").split("*")
+        before, after = self._around_action()
         return sorted(
             each
             for each in await self._admin.topics()
@@ -187,8 +187,13 @@ class Letters:
         """The topics that letters of a topic are sent to once more."""
         if topic == self._topics.dead_letters:
             return self._topics.requests, self._topics.results
-        before, after = self._topics.action_dead_letters("*").split("*")
+        before, after = self._around_action()
         return (self._topics.commands(topic.removeprefix(before).removesuffix(after)),)
+
+    def _around_action(self) -> tuple[str, str]:
+        """What stands before and behind an action's name in the name of the topic of its letters."""
+        before, _, after = self._topics.action_dead_letters("*").partition("*")
+        return before, after
 
     async def _catch_up(self, topic: str, partition: int) -> None:
         """Wait until everything that lies in a partition may be read.

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from actionbus.kafka import cluster, inquiries, outcomes
 from actionbus.kafka.batches import Partition
 
-OPEN_STATES: Final = frozenset({"Ongoing", "PrepareCommit", "PrepareAbort", "PrepareEpochFence"})
+_OPEN_STATES: Final = frozenset({"Ongoing", "PrepareCommit", "PrepareAbort", "PrepareEpochFence"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +109,12 @@ async def _owners(brokers: cluster.Cluster, producer_ids: list[int]) -> _Owners:
         listed: Any = await brokers.send(broker.nodeId, inquiries.ListTransactions(producer_ids))
         if listed.code != outcomes.NONE:
             raise outcomes.refusal(listed.code, "looking for open transactions")
-        ids = [transactional_id for transactional_id, _, state, _ in listed.transactions if state in OPEN_STATES]
+        ids = [transactional_id for transactional_id, _, state, _ in listed.transactions if state in _OPEN_STATES]
         if not ids:
             continue
         described: Any = await brokers.send(broker.nodeId, inquiries.DescribeTransactions(ids))
         for _code, transactional_id, state, _timeout, _began, producer_id, epoch, topics, _ in described.transactions:
-            if state in OPEN_STATES:
+            if state in _OPEN_STATES:
                 places = [(topic, partition) for topic, partitions, _ in topics for partition in partitions]
                 found.update({(producer_id, place): (transactional_id, epoch) for place in places})
     return found

@@ -155,6 +155,7 @@ class MemoryBroker:
         holder = self._holder(transactional_id, epoch)
         for transaction in [] if self.loses_markers else holder.left:
             self._mark(holder, transaction, transaction.ending)
+        self._moved()
 
     def truncate(self, place: Place, start: int) -> None:
         """Remove the records below an offset, as retention does."""
@@ -241,7 +242,6 @@ class MemoryBroker:
                 for each in self._stored[place]:
                     each.marked = each.marked and each.transaction is not transaction
             self._stored[place].append(Stored(offset=offset, timestamp_ms=self.time_ms, record=None, transaction=None))
-        self._moved()
 
     def _moved(self) -> None:
         self.activity += 1
