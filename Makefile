@@ -21,7 +21,7 @@ UV_VERSION := 0.13.9
 COMPILE = $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
-.PHONY: menu demo test test-unit test-fast simulate faults fuzz poison bench bench-cpu bench-growth lint lock docs clean
+.PHONY: menu demo test test-unit test-fast simulate faults fuzz bench bench-cpu bench-growth lint lock docs clean
 
 menu:  ## Print this menu.
 	@echo 'make TARGET, where TARGET is one of:'
@@ -51,9 +51,6 @@ fuzz: $(VENV)/.test  ## Look for bytes that break a reader, led by its code; SEC
 	@$(PIP_INSTALL) --require-hashes -r tests/fuzzing/requirements.lock \
 	  || { echo 'atheris has no wheel for this machine and Python; the tests in tests/fuzzing need none' >&2; exit 1; }
 	@$(BIN)/python -m tests.fuzzing $(if $(SECONDS),--seconds $(SECONDS)) $(TARGET)
-
-poison: $(VENV)/.test  ## Write a million hostile records into a live installation and account for each; COUNT=1000000 FROM=0.
-	@$(BIN)/python -m tests.fuzzing.dose $(if $(COUNT),--count $(COUNT)) $(if $(FROM),--from $(FROM))
 
 bench: $(VENV)/.test  ## Measure steps per second, latency, and the cost of a step as its run grows; BENCH_FLAGS='--kafka HOST:PORT' takes your broker.
 	@$(BIN)/python benchmarks/steps.py $(BENCH_FLAGS)

@@ -6,6 +6,7 @@ Every round is kept in docs/reliability.jsonl when it has ended; run again, it g
 import argparse
 import asyncio
 import contextlib
+import logging
 import random
 import signal
 import sys
@@ -91,6 +92,7 @@ def main() -> int:
     parser.add_argument("--records", type=Path, default=recorded.RECORDS, help="where rounds are kept")
     parser.add_argument("--keep", action="store_true", help="keep the folders of rounds that went well")
     given = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers are away is what is done here
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that brokers and databases end with it
     chosen = [
         each for each in FAULTS.values() if not given.only or {each.id, each.id.partition("/")[0]} & {*given.only}

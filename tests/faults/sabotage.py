@@ -57,6 +57,11 @@ OWNERS = (
         "the shard goes on as if the transaction had been committed",
         "test_after_a_doubt_memory_is_dropped",
     ),
+    _simulated("What its predecessor left open is ended as it was to end", "what stays open is not ended"),
+    _simulated(
+        "A transaction begins when the one before has its markers",
+        "nobody looks whether the last transaction stays open",
+    ),
     _protocol(
         "State and position share one record batch",
         "they are two batches of one transaction",

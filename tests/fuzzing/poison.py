@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Self
+from typing import Self
 
 from actionbus.contracts.commands import WorkerControl
 from actionbus.contracts.dead_letters import PREFIX
@@ -235,32 +235,3 @@ def digest(record: OutRecord) -> bytes:
     return blake2b(
         repr((record.key, record.value or b"", shown)).encode("utf-8", "surrogatepass"), digest_size=12
     ).digest()
-
-
-async def poison(
-    connection: Connection,
-    prefix: str,
-    *,
-    shards: int,
-    action: str,
-    action_partitions: int,
-    count: int,
-    seed: int,
-    counts: Counts,
-    at_once: int = 5_000,
-    told: Callable[[Accounting], Any] = lambda _: None,
-) -> Accounting:
-    """Write so many hostile records into a live installation; what became of them, once all of it is known.
-
-    ``action`` has a worker. ``counts`` gives the sum of ``actionbus_forged_results_total`` over all orchestrators as
-    ``forged``. ``told`` hears of every batch.
-    """
-    made = Poisoner(
-        connection, prefix, shards=shards, action=action, action_partitions=action_partitions, counts=counts, seed=seed
-    )
-    async with made as poisoner:
-        for first in range(0, count, at_once):
-            await poisoner.send(first, min(at_once, count - first))
-            await poisoner.settle()
-            told(poisoner.accounting)
-        return poisoner.accounting
