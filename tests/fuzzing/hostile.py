@@ -271,6 +271,8 @@ def hostile(world: World, role: Role, number: int, seed: int) -> Hostile:
     partition = dice.randrange(partitions)
     if role in (Role.REQUESTS, Role.RESULTS, Role.STATE) and kind not in ("in the wrong partition", "noise"):
         partition = partition_for(name.encode(), partitions)
+    if value is not None:
+        value = value[:LARGE_BYTES]  # damage can make more of it than a broker takes
     if role is Role.STATE and value is None:
         value = b"no tombstone"  # one would be a run forgotten, as its owner says it
     if role in (Role.STATE, Role.DEFINITIONS) and key is None:
