@@ -36,11 +36,12 @@ class Limits:
         return [name for said, name in self.notes if said == f"{what}-begins"]
 
     def at_most(self, what: str) -> int:
-        """The greatest number of executions at a time."""
-        running, most = 0, 0
-        for said, _ in self.notes:
-            running += (said == f"{what}-begins") - (said == f"{what}-ends")
-            most = max(most, running)
+        """The greatest number of steps at a time; one whose partition moves may be carried out by two workers at once."""
+        running: Counter[str] = Counter()
+        most = 0
+        for said, name in self.notes:
+            running[name] += (said == f"{what}-begins") - (said == f"{what}-ends")
+            most = max(most, sum(times > 0 for times in running.values()))
         return most
 
     async def runs(self, *arguments: str) -> str:

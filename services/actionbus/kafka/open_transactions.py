@@ -4,12 +4,14 @@ A partition may have a transaction open of which no coordinator knows, as after 
 Nobody ends such a one by himself (KIP-664 calls it hanging). What is to be done about it is not decided here.
 """
 
+import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from actionbus.kafka import cluster, inquiries, outcomes
+from actionbus.kafka import clients, cluster, inquiries, outcomes
 from actionbus.kafka.batches import Partition
 
 _OPEN_STATES: Final = frozenset({"Ongoing", "PrepareCommit", "PrepareAbort", "PrepareEpochFence"})
@@ -106,9 +108,7 @@ async def _owners(brokers: cluster.Cluster, producer_ids: list[int]) -> _Owners:
     """What coordinators have open."""
     found: _Owners = {}
     for broker in brokers.client.cluster.brokers():
-        listed: Any = await brokers.send(broker.nodeId, inquiries.ListTransactions(producer_ids))
-        if listed.code != outcomes.NONE:
-            raise outcomes.refusal(listed.code, "looking for open transactions")
+        listed = await _listed(brokers, broker.nodeId, producer_ids)
         ids = [transactional_id for transactional_id, _, state, _ in listed.transactions if state in _OPEN_STATES]
         if not ids:
             continue
@@ -118,3 +118,15 @@ async def _owners(brokers: cluster.Cluster, producer_ids: list[int]) -> _Owners:
                 places = [(topic, partition) for topic, partitions, _ in topics for partition in partitions]
                 found.update({(producer_id, place): (transactional_id, epoch) for place in places})
     return found
+
+
+async def _listed(brokers: cluster.Cluster, node: int, producer_ids: list[int]) -> Any:
+    """What a broker coordinates of these; one that has begun a moment ago is still reading what that is."""
+    until = time.monotonic() + cluster.COORDINATOR_SECONDS
+    while True:
+        listed: Any = await brokers.send(node, inquiries.ListTransactions(producer_ids))
+        if listed.code == outcomes.NONE:
+            return listed
+        if listed.code != outcomes.COORDINATOR_LOAD_IN_PROGRESS or time.monotonic() > until:
+            raise outcomes.refusal(listed.code, "looking for open transactions")
+        await asyncio.sleep(clients.RETRY_BACKOFF_MS / 1000)
