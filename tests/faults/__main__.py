@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+import structlog
+
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for what tests share
 
 from faults import recorded
@@ -30,6 +32,12 @@ from support import apache_kafka, postgres
 
 def _say(text: str) -> None:
     print(f"{datetime.now(UTC):%H:%M:%S} {text}", flush=True)  # noqa: T201 - a command line prints
+
+
+def _hush() -> None:
+    """Say nothing of brokers that are away and of code that raises: both are done here on purpose."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def _wanted(fault: Fault, dose: str) -> int:
@@ -92,7 +100,7 @@ def main() -> int:
     parser.add_argument("--records", type=Path, default=recorded.RECORDS, help="where rounds are kept")
     parser.add_argument("--keep", action="store_true", help="keep the folders of rounds that went well")
     given = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers are away is what is done here
+    _hush()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that brokers and databases end with it
     chosen = [
         each for each in FAULTS.values() if not given.only or {each.id, each.id.partition("/")[0]} & {*given.only}

@@ -34,21 +34,21 @@ async def test_two_orchestrators_share_the_shards_and_hand_them_over(
     installation.worker()
     await asyncio.to_thread(installation.wait_ready)
     async with Client(installation.connection, prefix=installation.prefix) as client:
-        tasks = orders.begin(client, range(600), in_flight=100)
+        tasks = orders.begin(client, range(200), in_flight=50)
         second = installation.orchestrator("second")
 
         async def shared() -> bool:
             return await _owned(first) > 0 and await _owned(second) > 0
 
         await until(shared, "both orchestrators own shards")
-        tasks += orders.begin(client, range(600, 800), in_flight=100)
+        tasks += orders.begin(client, range(200, 280), in_flight=50)
         assert await asyncio.to_thread(first.stop) == 0
 
         async def alone() -> bool:
             return await _owned(second) == installation.shards
 
         await until(alone, "the second orchestrator owns all shards")
-        tasks += orders.begin(client, range(800, 900), in_flight=100)
+        tasks += orders.begin(client, range(280, 320), in_flight=50)
         outcomes = await orders.outcomes(tasks)
     await _judge(installation, ledger, outcomes)
 
@@ -61,10 +61,10 @@ async def test_a_frozen_owner_changes_nothing_when_it_thaws(installation: Instal
     installation.worker()
     await asyncio.to_thread(installation.wait_ready)
     async with Client(installation.connection, prefix=installation.prefix) as client:
-        tasks = orders.begin(client, range(600))
+        tasks = orders.begin(client, range(200), in_flight=50)
 
         async def begun() -> bool:
-            return ledger.runs_begun >= 50
+            return ledger.runs_begun >= 20
 
         await until(begun, "runs are in flight")
         zombie.signal(signal.SIGSTOP)
@@ -78,7 +78,7 @@ async def test_a_frozen_owner_changes_nothing_when_it_thaws(installation: Instal
         await asyncio.to_thread(successor.wait_ready)
         zombie.signal(signal.SIGCONT)
         outcomes = await orders.outcomes(tasks)
-        outcomes |= await orders.outcomes(orders.begin(client, range(600, 700)))
+        outcomes |= await orders.outcomes(orders.begin(client, range(200, 240)))
 
         async def owned_once() -> bool:
             return await _owned(zombie) + await _owned(successor) == installation.shards

@@ -12,8 +12,8 @@ from integration.installation import Installation
 from integration.oracle import Ledger
 from integration.orders import until
 
-RUNS = 300  # for each broker that is killed
-IN_FLIGHT = 100
+RUNS = 80  # for each broker that is killed
+IN_FLIGHT = 40
 
 pytestmark = [pytest.mark.kafka, pytest.mark.java, pytest.mark.slow, pytest.mark.timeout(1_800)]
 

@@ -204,6 +204,7 @@ async def test_a_missing_topic_is_named(connection, prefix):
 async def test_silence_says_nothing_of_a_topic(connection, prefix, monkeypatch):
     """While brokers do not answer nobody knows what is there: that passes, and is no missing topic."""
     monkeypatch.setattr("actionbus.kafka.cluster.SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("actionbus.kafka.reader.PROGRESS_SECONDS", 2.0)
     async with Proxy(connection.bootstrap_servers) as wire:
         async with PartitionReader(Connection(bootstrap_servers=wire.address, client_id="silence")) as reader:
             wire.weather.replies.clear()

@@ -84,6 +84,10 @@ class Peer:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}/charges"
 
+    def is_at_work(self, *keys: str) -> bool:
+        """Whether an effect under one of these keys takes its time."""
+        return not self._working.isdisjoint(keys)
+
     def finish(self) -> None:
         """What is under way is done."""
         for key in self._working:

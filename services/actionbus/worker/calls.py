@@ -223,7 +223,7 @@ class Calls(httpx.AsyncBaseTransport):
     def _too_late(self, key: str) -> OutcomeUnknown:
         return OutcomeUnknown(
             f"the request of key {key} was sent more than {self._window_ms} ms ago without an answer, and the peer may "
-            "have forgotten the key: look there whether it happened; then complete, skip or retry the step"
+            "have forgotten the key: look there whether it happened or is still under way; then complete, skip or retry it"
         )
 
 

@@ -39,6 +39,7 @@ RESEND_SECONDS, BACKOFF_SECONDS = 2.0, 0.02
 WINDOW_MS = 3_600_000
 ATTEMPTS = 12  # after which a step has failed: only a failure that the peer has saved takes so many
 CALM, CRASHES, EXPIRES = 0.4, 0.15, 0.3  # shares: of answers, of attempts that are killed, of steps whose key expires
+FINISH_SECONDS = 0.2  # at most: until the peer is done with what takes its time
 LOOK_TURNS = 20  # of the loop, until the peer has read what a killed worker had sent
 HONEST = (
     *(Mood.CUT_BEFORE, Mood.CUT_AFTER, Mood.HANG, Mood.FAIL_SAVED, Mood.FAIL, Mood.REFUSE),
@@ -114,7 +115,7 @@ class _Shop:
 
     async def _finish_now_and_then(self) -> None:
         while True:
-            await asyncio.sleep(self._chance.uniform(0, 0.2))
+            await asyncio.sleep(self._chance.uniform(0, FINISH_SECONDS))
             self._peer.finish()
 
     async def _carry_out(self, step: _Step) -> None:
@@ -136,6 +137,8 @@ class _Shop:
                 step.doubts += 1
                 for _ in range(LOOK_TURNS):
                     await asyncio.sleep(0)
+                while self._peer.is_at_work(*step.keys):  # noqa: ASYNC110 - a person who sees it waits
+                    await asyncio.sleep(FINISH_SECONDS)
                 if any(self._peer.effects[key] for key in step.keys):
                     return  # a person has looked, and completes the step
             elif isinstance(outcome, Done) or not outcome.error.retryable:
