@@ -192,7 +192,7 @@ async def test_a_killed_worker_leaves_its_attempt_in_doubt(connection, prefix, t
         await station.send(station.command(launch, 1, value={"place": "pit"}))
         began = tmp_path / "began.txt"
         async with worker_process(station, tmp_path, "worker.once_app", **store) as process:
-            await until(began.exists)
+            await until(lambda: began.exists() and began.read_text())  # it is there a moment before anything is in it
             await killed(process)
         await station.send(station.command(launch, 2, value={"place": "park"}))
         async with worker_process(station, tmp_path, "worker.once_app", **store):
