@@ -1,4 +1,4 @@
-"""The brokers and databases that tests run against, one of each for a whole test run.
+"""The brokers and databases that tests run against; but for three nodes, one of each for a whole test run.
 
 What a machine lacks is skipped visibly there, and is an error where the environment says CI=true.
 """
@@ -89,7 +89,7 @@ def apache_kafka(tmp_path_factory: pytest.TempPathFactory):
     yield from _cluster(tmp_path_factory, 1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # nodes that nobody asks anything take a tenth of a processor, few files need them
 def apache_kafka_3(tmp_path_factory: pytest.TempPathFactory):
     """Apache Kafka with three nodes, two of which have to acknowledge."""
     yield from _cluster(tmp_path_factory, 3)

@@ -2,7 +2,7 @@
 
 Most of the time of a command goes into imports, and they are the same each time. What is forked gets its arguments, its
 environment, its folder and its streams, runs ``main``, and ends as any process does: by itself, by a signal, or with
-whoever tests. What is started with variables of Python or of the loader is ``python -m actionbus.cli.main``.
+whoever tests. What is started with other code or with a variable of the loader is ``python -m actionbus.cli.main``.
 """
 
 import atexit
@@ -22,7 +22,6 @@ COMMAND = [sys.executable, "-m", "actionbus.cli.main"]
 MOST_BYTES = 150_000  # of arguments and environment: what a socket takes at once
 IMPORTED_SECONDS = 240.0  # the first waits for the imports
 STREAMS = 3  # in, out, errors
-OF_THE_START = ("LD_PRELOAD", "PYTHONPATH")  # what a fork comes too late for
 _ORIGIN: "list[Origin]" = []  # one for a process that tests, made when it is needed
 
 
@@ -49,7 +48,7 @@ def run(
 
 def begin(*arguments: str, env: dict[str, str], cwd: Path, log: int) -> "Begun | subprocess.Popen[bytes]":
     """Start a service; what it says goes to a file descriptor. Call it in the main thread."""
-    if any(env.get(each) != os.environ.get(each) for each in OF_THE_START):
+    if _is_too_late(env):
         return subprocess.Popen(
             [*COMMAND, *arguments],
             env=env,
@@ -66,6 +65,17 @@ def run_anew(*arguments: str, env: dict[str, str], cwd: Path, timeout: float) ->
     """The same without a fork, for the code that the environment names."""
     given = [*COMMAND, *arguments]
     return subprocess.run(given, env=env, cwd=cwd, timeout=timeout, capture_output=True, text=True, check=False)
+
+
+def _is_too_late(env: dict[str, str]) -> bool:
+    """Whether the environment asks for something that is decided when a process is started."""
+    other_code = any((each / "actionbus").is_dir() for each in _paths(env))
+    return other_code or env.get("LD_PRELOAD") != os.environ.get("LD_PRELOAD")
+
+
+def _paths(env: dict[str, str]) -> list[Path]:
+    """Where modules are looked for besides, first of all."""
+    return [Path(each) for each in env.get("PYTHONPATH", "").split(os.pathsep) if each]
 
 
 class Origin:
@@ -202,7 +212,7 @@ def _become(request: dict, descriptors: list[int]) -> None:
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
     sys.argv = ["actionbus", *request["arguments"]]
-    sys.path[0] = request["cwd"]
+    sys.path[:1] = [request["cwd"], *map(str, _paths(request["env"]))]
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 import asyncio
 import os
-import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from support import commands
+
+LOOK_SECONDS = 0.02
 
 
 def environment(station, **variables):
@@ -20,41 +23,31 @@ def environment(station, **variables):
     }
 
 
-def command(module):
-    """What starts a worker that carries out the actions of a module."""
-    return [sys.executable, "-m", "actionbus.cli.main", "run", "worker", module]
-
-
 @asynccontextmanager
 async def worker_process(station, folder, module, **variables):
     """A worker that carries out the actions of a module; the test may kill it, and else it is told to stop."""
-    given = {"env": environment(station, **variables), "cwd": folder}
-    with (folder / "worker.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(*command(module), **given, stdout=log, stderr=log)
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
+    process = _begin(station, folder, module, variables)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        await _ended(process)
 
 
 @asynccontextmanager
 async def supervised(station, folder, module, **variables):
     """Worker processes, one after another: whenever one ends the next is started; gives the codes with which they ended."""
-    given = {"env": environment(station, **variables), "cwd": folder}
     codes = []
 
     async def supervise():
-        with (folder / "worker.log").open("ab") as log:
-            while True:
-                process = await asyncio.create_subprocess_exec(*command(module), **given, stdout=log, stderr=log)
-                try:
-                    codes.append(await process.wait())
-                except asyncio.CancelledError:
-                    process.terminate()
-                    await process.wait()
-                    raise
+        while True:
+            process = _begin(station, folder, module, variables)
+            try:
+                codes.append(await _ended(process))
+            except asyncio.CancelledError:
+                process.terminate()
+                await _ended(process)
+                raise
 
     supervisor = asyncio.create_task(supervise())
     try:
@@ -67,4 +60,17 @@ async def supervised(station, folder, module, **variables):
 async def killed(process):
     """``kill -9``, and nothing of it is left."""
     process.kill()
-    await process.wait()
+    await _ended(process)
+
+
+def _begin(station, folder, module, variables):
+    with (folder / "worker.log").open("ab") as log:
+        given = {"env": environment(station, **variables), "cwd": folder, "log": log.fileno()}
+        return commands.begin("run", "worker", module, **given)
+
+
+async def _ended(process):
+    """Its exit code."""
+    while (code := process.poll()) is None:  # noqa: ASYNC110 - a pipe of another process
+        await asyncio.sleep(LOOK_SECONDS)
+    return code
