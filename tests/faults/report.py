@@ -42,7 +42,7 @@ def table(records: list[Record]) -> str:
         "",
         "What was injected, and what zero of so many says with 95 % confidence:",
         "",
-        *(f"- **{id_}**: {FAULTS[id_].what}.\n  {bound}" for id_, bound in bounds),
+        *(f"- **{id_}**: {FAULTS[id_].what}. {bound}".replace(". ", ".\n  ") for id_, bound in bounds),
         *_notes(records),
         "",
         "<details><summary>Seeds of the rounds</summary>",
