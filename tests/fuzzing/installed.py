@@ -19,7 +19,7 @@ ACTION = "notify"  # it may run for a stranger without an effect that anybody co
 class Poisoned:
     """Everything that reads a topic."""
 
-    def __init__(self, bootstrap: str, prefix: str, folder: Path, **extra: str) -> None:
+    def __init__(self, bootstrap: str, prefix: str, folder: Path) -> None:
         self.ledger = Ledger(folder)
         self.installation = Installation(
             bootstrap=bootstrap,
@@ -31,7 +31,6 @@ class Poisoned:
                 "LEDGER_NOTICES": str(self.ledger.notices),
                 "ACTIONBUS_VISIBILITY_URL": f"sqlite:///{folder / 'visibility.db'}",
                 "ACTIONBUS_LOG_LEVEL": "error",
-                **extra,
             },
         )
 

@@ -50,7 +50,6 @@ class Accounting:
     """What was sent, and what became of it."""
 
     sent: Counter[Role] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
     letters: Counter[Role] = field(default_factory=Counter)
     shortened: int = 0
     """Of the letters, those too large to be kept whole; they say so."""
@@ -133,11 +132,11 @@ class Poisoner:
         await self._reader.close()
         await self._brokers.close()
 
-    async def send(self, first: int, count: int, shares: Mapping[Role, int] = SHARES) -> None:
+    async def send(self, first: int, count: int) -> None:
         """Write the records with these numbers."""
         dice = random.Random(f"{self._seed}/{first}")  # noqa: S311 - the same again
         made: defaultdict[tuple[str, int], list[Hostile]] = defaultdict(list)
-        for number, role in enumerate(dice.choices(list(shares), list(shares.values()), k=count), start=first):
+        for number, role in enumerate(dice.choices(list(SHARES), list(SHARES.values()), k=count), start=first):
             one = hostile(self.world, role, number, self._seed)
             made[self.world.topic(role), one.partition].append(one)
         await asyncio.gather(*(self._write(*place, each) for place, each in made.items()))
@@ -148,7 +147,6 @@ class Poisoner:
             offsets = await sending.write(self._brokers, topic, partition, [each.record for each in part])
             for each, offset in zip(part, offsets, strict=True):
                 self.accounting.sent[each.role] += 1
-                self.accounting.kinds[each.kind] += 1
                 if each.role in KEPT:
                     self._digests[topic, partition, offset] = digest(each.record)
                 elif taken(each):

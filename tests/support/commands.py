@@ -69,13 +69,13 @@ def run_anew(*arguments: str, env: dict[str, str], cwd: Path, timeout: float) ->
 
 def _is_too_late(env: dict[str, str]) -> bool:
     """Whether the environment asks for something that is decided when a process is started."""
-    other_code = any((each / "actionbus").is_dir() for each in _paths(env))
+    other_code = any(Path(each, "actionbus").is_dir() for each in _paths(env))
     return other_code or env.get("LD_PRELOAD") != os.environ.get("LD_PRELOAD")
 
 
-def _paths(env: dict[str, str]) -> list[Path]:
+def _paths(env: dict[str, str]) -> list[str]:
     """Where modules are looked for besides, first of all."""
-    return [Path(each) for each in env.get("PYTHONPATH", "").split(os.pathsep) if each]
+    return [each for each in env.get("PYTHONPATH", "").split(os.pathsep) if each]
 
 
 class Origin:
@@ -212,7 +212,7 @@ def _become(request: dict, descriptors: list[int]) -> None:
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
     sys.argv = ["actionbus", *request["arguments"]]
-    sys.path[:1] = [request["cwd"], *map(str, _paths(request["env"]))]
+    sys.path[:1] = [request["cwd"], *_paths(request["env"])]
 
 
 if __name__ == "__main__":

@@ -20,10 +20,9 @@ async def _hostile(ground: Ground, count: int, chance: Random) -> Outcome:
         poisoned = Poisoned(ground.cluster(1).bootstrap, f"{room.name}-{chance.getrandbits(32):08x}", room)
         try:
             poisoned.start()
-            before = poisoned.pids
             async with poisoned.poisoner(chance.getrandbits(32)) as poisoner:
                 outcomes, astray = await _poison(poisoned, poisoner, count)
-            astray += [f"{name} has ended" for name in sorted(before.keys() - poisoned.pids.keys())]
+            astray += [f"{name} has ended" for name in sorted(poisoned.services.keys() - poisoned.pids.keys())]
             return _judged(poisoned.ledger, outcomes, astray, injected=sum(poisoner.accounting.sent.values()))
         finally:
             poisoned.close()
